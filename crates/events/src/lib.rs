@@ -1,0 +1,13 @@
+//! What happened in other services.
+//!
+//! Consumers pull: [`pull`] asks the owner for what came after the position reached, and stores the new position in the
+//! transaction that applies it, so each event has its effect once. [`Units`] is a service's copy of the hierarchy, which
+//! follows the registry's events. [`list_events`] is how an owner answers.
+
+mod outbox;
+mod pull;
+mod units;
+
+pub use outbox::{append, list_events};
+pub use pull::{PullError, pull};
+pub use units::{Units, histories, kind, level, pb_kind, pb_level, validity};

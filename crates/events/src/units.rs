@@ -1,0 +1,227 @@
+//! A service's copy of the hierarchy.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use dunghan_hierarchy::{Hierarchy, Identifier, Kind, Level, UnitHistory, UnitId, Validity, Version};
+use dunghan_proto::events::ListEventsRequest;
+use dunghan_proto::r#type::Date;
+use dunghan_proto::registry as pb;
+use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
+use dunghan_rpc::{Peer, field, internal, peer_failed};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+const PEER: &str = "registry";
+/// How long a copy may be behind when nobody asked for a unit it does not know.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// An in-memory copy of the units, kept up with the registry's events. Cheap to clone; reads never wait.
+#[derive(Clone, Debug)]
+pub struct Units {
+    client: RegistryServiceClient<Peer>,
+    copy: Arc<RwLock<Option<Copy>>>,
+    refreshing: Arc<Mutex<()>>,
+}
+
+#[derive(Clone, Debug)]
+struct Copy {
+    hierarchy: Arc<Hierarchy>,
+    position: String,
+}
+
+impl Units {
+    /// A copy of what the registry behind `peer` holds; loaded when first asked for.
+    pub fn new(peer: Peer) -> Self {
+        let client = RegistryServiceClient::new(peer);
+        Self { client, copy: Arc::default(), refreshing: Arc::default() }
+    }
+
+    fn held(&self) -> Option<Copy> {
+        self.copy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The copy as it is.
+    ///
+    /// Errors: UNAVAILABLE when there is none yet and the registry cannot be asked.
+    pub async fn current(&self) -> Result<Arc<Hierarchy>, Status> {
+        match self.held() {
+            Some(copy) => Ok(copy.hierarchy),
+            None => self.fresh().await,
+        }
+    }
+
+    /// The copy, brought up to date first if it does not know `unit`: nobody is told that a unit is unknown by a copy
+    /// that is behind.
+    ///
+    /// Errors: UNAVAILABLE when the registry had to be asked and could not be.
+    pub async fn knowing(&self, unit: UnitId) -> Result<Arc<Hierarchy>, Status> {
+        let hierarchy = self.current().await?;
+        if hierarchy.get(unit).is_some() { Ok(hierarchy) } else { self.fresh().await }
+    }
+
+    /// The copy, after asking the registry for changes.
+    ///
+    /// Errors: UNAVAILABLE when it cannot be asked.
+    pub async fn fresh(&self) -> Result<Arc<Hierarchy>, Status> {
+        let _one_at_a_time = self.refreshing.lock().await;
+        let mut client = self.client.clone();
+        if let Some(copy) = self.held() {
+            let request =
+                ListEventsRequest { after: copy.position, page_size: 1, ..Default::default() };
+            let changes =
+                client.list_events(request).await.map_err(|e| peer_failed(PEER, e))?.into_inner();
+            if changes.events.is_empty() {
+                return Ok(copy.hierarchy);
+            }
+        }
+        let copy = load(&mut client).await?;
+        *self.copy.write().unwrap_or_else(PoisonError::into_inner) = Some(copy.clone());
+        Ok(copy.hierarchy)
+    }
+
+    /// Keeps the copy up to date until `stop`.
+    pub async fn follow(self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+            // A registry that is away is logged by the call; the next look tries again.
+            let _ = self.fresh().await;
+        }
+    }
+}
+
+async fn load(client: &mut RegistryServiceClient<Peer>) -> Result<Copy, Status> {
+    let request = pb::StreamUnitHistoriesRequest {};
+    let stream = client.stream_unit_histories(request).await;
+    let mut stream = stream.map_err(|e| peer_failed(PEER, e))?.into_inner();
+    let (mut units, mut version, mut position) = (Vec::new(), 0, String::new());
+    while let Some(part) = stream.message().await.map_err(|e| peer_failed(PEER, e))? {
+        version = part.hierarchy_version;
+        position = part.event_position;
+        for unit in part.units {
+            units.push(history(unit)?);
+        }
+    }
+    let version = version.cast_unsigned();
+    let hierarchy = Hierarchy::build(version, units).map_err(|problems| {
+        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+        internal("copying the hierarchy", &std::io::Error::other(first))
+    })?;
+    tracing::debug!(units = hierarchy.len(), version, "the hierarchy was copied");
+    Ok(Copy { hierarchy: Arc::new(hierarchy), position })
+}
+
+/// The histories as the contract writes them, for the registry's own answer.
+pub fn histories(hierarchy: &Hierarchy) -> impl Iterator<Item = pb::UnitHistory> + '_ {
+    hierarchy.histories().map(|unit| pb::UnitHistory {
+        name: unit.id.to_string(),
+        versions: unit
+            .versions
+            .iter()
+            .map(|version| pb::UnitVersion {
+                display_name: version.display_name.clone(),
+                kind: pb_kind(version.kind).into(),
+                level: pb_level(version.level).into(),
+                parent_unit: version.parent.map_or_else(String::new, |parent| parent.to_string()),
+                valid_from_date: version.validity.from.map(field::pb_date),
+                valid_through_date: version.validity.last_day().map(field::pb_date),
+            })
+            .collect(),
+        identifiers: unit
+            .identifiers
+            .iter()
+            .map(|held| pb::HeldIdentifier {
+                identifier: Some(pb::Identifier {
+                    scheme: held.scheme.clone(),
+                    value: held.value.clone(),
+                }),
+                valid_from_date: held.validity.from.map(field::pb_date),
+                valid_through_date: held.validity.last_day().map(field::pb_date),
+            })
+            .collect(),
+    })
+}
+
+fn history(unit: pb::UnitHistory) -> Result<UnitHistory, Status> {
+    let id: UnitId = unit.name.parse().map_err(|e| internal("copying the hierarchy", &e))?;
+    let versions = unit.versions.into_iter().map(|version| {
+        let parent = (!version.parent_unit.is_empty())
+            .then(|| version.parent_unit.parse())
+            .transpose()
+            .map_err(|e| internal("copying the hierarchy", &e))?;
+        Ok(Version {
+            validity: validity(
+                version.valid_from_date.as_ref(),
+                version.valid_through_date.as_ref(),
+            )?,
+            kind: kind(version.kind()),
+            level: level(version.level()),
+            display_name: version.display_name,
+            parent,
+        })
+    });
+    let versions = versions.collect::<Result<_, Status>>()?;
+    let identifiers = unit.identifiers.into_iter().map(|held| {
+        let identifier = held.identifier.unwrap_or_default();
+        Ok(Identifier {
+            scheme: identifier.scheme,
+            value: identifier.value,
+            validity: validity(held.valid_from_date.as_ref(), held.valid_through_date.as_ref())?,
+        })
+    });
+    let identifiers = identifiers.collect::<Result<_, Status>>()?;
+    Ok(UnitHistory { id, versions, identifiers })
+}
+
+/// From the contract's kind; what is not stated is other.
+pub fn kind(kind: pb::Kind) -> Kind {
+    word(kind.as_str_name(), "KIND_").parse().unwrap_or(Kind::Other)
+}
+
+/// From the contract's level; what is not stated is other.
+pub fn level(level: pb::Level) -> Level {
+    word(level.as_str_name(), "LEVEL_").parse().unwrap_or(Level::Other)
+}
+
+/// The contract's kind: its names are the domain's words.
+pub fn pb_kind(kind: Kind) -> pb::Kind {
+    let name = format!("KIND_{}", kind.to_string().to_uppercase());
+    pb::Kind::from_str_name(&name).unwrap_or(pb::Kind::Other)
+}
+
+/// The contract's level: its names are the domain's words.
+pub fn pb_level(level: Level) -> pb::Level {
+    let name = format!("LEVEL_{}", level.to_string().to_uppercase());
+    pb::Level::from_str_name(&name).unwrap_or(pb::Level::Other)
+}
+
+fn word(name: &str, prefix: &str) -> String {
+    name.trim_start_matches(prefix).to_lowercase()
+}
+
+/// An interval as the contract writes it, last day inclusive, as the domain holds it, end exclusive.
+///
+/// Errors: INVALID_ARGUMENT for a day that does not exist.
+pub fn validity(from: Option<&Date>, through: Option<&Date>) -> Result<Validity, Status> {
+    Ok(Validity {
+        from: field::date("valid_from_date", from)?,
+        until: field::date("valid_through_date", through)?.and_then(|last| last.succ_opt()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_and_level_of_the_contract_is_one_of_the_domain_and_back() {
+        for number in 1..=13 {
+            let pb = pb::Kind::try_from(number).unwrap();
+            assert_eq!(pb_kind(kind(pb)), pb);
+        }
+        for number in 1..=6 {
+            let pb = pb::Level::try_from(number).unwrap();
+            assert_eq!(pb_level(level(pb)), pb);
+        }
+    }
+}

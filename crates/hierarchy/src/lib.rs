@@ -1,0 +1,23 @@
+//! The effective-dated tree of units, in memory: who was under whom, and under which code and name, on any date.
+//!
+//! The registry owns units and their history; every service that needs them holds a [`Hierarchy`], an immutable value built
+//! from the registry's answer and replaced whole when that changes. Nothing here reads a file or a clock: dates are arguments,
+//! and what has just changed is told by [`Hierarchy::version`]. What became of a unit in a merger is not here either: this is
+//! the tree as it stood on each date, and the edges between dates belong to the registry.
+//!
+//! Codes are not identities. The reform of 2025 gave most old commune codes to new communes, so a unit is known by its
+//! [`UnitId`], and a code only means something together with a date.
+
+mod check;
+mod find;
+mod fold;
+mod hierarchy;
+mod id;
+mod unit;
+
+pub use check::Problem;
+pub use find::Candidate;
+pub use fold::fold;
+pub use hierarchy::{Access, Hierarchy, LookupError, UnitView};
+pub use id::{NotAUnitName, UnitId};
+pub use unit::{Identifier, Kind, Level, NSO, UnitHistory, UnknownWord, Validity, Version};

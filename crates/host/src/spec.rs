@@ -1,0 +1,105 @@
+//! What a service is to the process that runs it.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::response::IntoResponse;
+use dunghan_calendar::Clock;
+use dunghan_rpc::Peer;
+use dunghan_store::Database;
+use sea_orm_migration::MigratorTrait;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::RoutesBuilder;
+
+use crate::peers::Peers;
+
+/// A service: its name, its tables, its part of the configuration, and how it starts.
+pub trait Spec: 'static {
+    /// Its section of the configuration, its file or schema, and the name its peers call it by.
+    const NAME: &'static str;
+    /// Its tables.
+    type Migrations: MigratorTrait;
+    /// Its section of the configuration, with defaults for all of it.
+    type Config: DeserializeOwned + Serialize + Default + Send + 'static;
+
+    /// Wires it up. Peers are only called later: there is no order of starting.
+    fn start(
+        start: Start,
+        config: Self::Config,
+    ) -> impl Future<Output = anyhow::Result<Running>> + Send;
+}
+
+/// What a service is given.
+#[derive(Debug)]
+pub struct Start {
+    /// Its own database, migrated.
+    pub database: Database,
+    /// The time by which it judges.
+    pub clock: Arc<dyn Clock>,
+    /// Cancelled when the process is about to stop: streams end, jobs return.
+    pub stopping: CancellationToken,
+    pub(crate) service: &'static str,
+    pub(crate) peers: Peers,
+}
+
+impl Start {
+    /// Another service, called with this service's own token.
+    pub fn peer(&self, service: &'static str) -> Peer {
+        self.peers.peer(self.service, service)
+    }
+}
+
+type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+type AddRoutes = Box<dyn FnOnce(&mut RoutesBuilder) + Send>;
+
+/// A service that has started: what it answers and what it does in the background.
+#[derive(Default)]
+pub struct Running {
+    pub(crate) names: Vec<&'static str>,
+    pub(crate) routes: Vec<AddRoutes>,
+    pub(crate) jobs: Vec<Job>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
+impl Running {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A gRPC service to answer with.
+    #[must_use]
+    pub fn service<S>(mut self, service: S) -> Self
+    where
+        S: tower::Service<http::Request<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Response: IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.names.push(S::NAME);
+        self.routes.push(Box::new(move |routes| {
+            routes.add_service(service);
+        }));
+        self
+    }
+
+    /// Something to do until the process stops; it returns when `stopping` is cancelled.
+    #[must_use]
+    pub fn job(mut self, job: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.jobs.push(Box::pin(job));
+        self
+    }
+}

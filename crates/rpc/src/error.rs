@@ -1,0 +1,85 @@
+//! Refusals. Every one carries an ErrorInfo whose reason is an enum of the contract (AIP-193).
+
+use std::collections::HashMap;
+use std::error::Error;
+
+use dunghan_proto::policy::ErrorReason as Common;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+/// A list of reasons, kept in the contract so that clients can rely on it.
+pub trait Reason: Copy {
+    /// For example `dunghan.submission`.
+    const DOMAIN: &'static str;
+
+    /// The name in the contract, for example `ERROR_REASON_REPORT_NOT_FOUND`.
+    fn name(&self) -> &'static str;
+}
+
+impl Reason for Common {
+    const DOMAIN: &'static str = "dunghan";
+
+    fn name(&self) -> &'static str {
+        self.as_str_name()
+    }
+}
+
+fn details<R: Reason, const N: usize>(reason: R, metadata: [(&str, String); N]) -> ErrorDetails {
+    let metadata: HashMap<_, _> =
+        metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    ErrorDetails::with_error_info(reason.name(), R::DOMAIN, metadata)
+}
+
+/// A status that clients can branch on.
+pub fn refuse<R: Reason, const N: usize>(
+    code: Code,
+    reason: R,
+    message: impl Into<String>,
+    metadata: [(&str, String); N],
+) -> Status {
+    Status::with_error_details(code, message, details(reason, metadata))
+}
+
+/// INVALID_ARGUMENT that names the field at fault and a reason of the service's own.
+pub fn bad_field_for<R: Reason>(reason: R, field: &str, why: impl ToString) -> Status {
+    field_violations(Code::InvalidArgument, reason, vec![(field.to_owned(), why.to_string())])
+}
+
+/// INVALID_ARGUMENT that names the field at fault, where no other reason says more.
+pub fn bad_field(field: &str, why: impl ToString) -> Status {
+    bad_field_for(Common::InvalidField, field, why)
+}
+
+/// A refusal over several fields at once.
+pub fn field_violations<R: Reason>(
+    code: Code,
+    reason: R,
+    violations: Vec<(String, String)>,
+) -> Status {
+    let message = violations
+        .iter()
+        .map(|(field, why)| format!("{field} {why}"))
+        .collect::<Vec<_>>()
+        .join("; ");
+    let first = violations.first().map_or_else(String::new, |(field, _)| field.clone());
+    let mut details = details(reason, [("field", first)]);
+    details.set_bad_request(
+        violations.into_iter().map(|(field, why)| FieldViolation::new(field, why)).collect::<Vec<_>>(),
+    );
+    Status::with_error_details(code, message, details)
+}
+
+/// INTERNAL without any detail; the cause is logged here, once.
+pub fn internal(doing: &str, cause: &(dyn Error + 'static)) -> Status {
+    tracing::error!(error = cause, "{doing} failed");
+    refuse(Code::Internal, Common::Internal, "the server failed; its log says why", [])
+}
+
+/// What a failed call to another service is to this service's caller: its own refusals pass, anything else means
+/// that the peer could not be asked.
+pub fn peer_failed(peer: &'static str, status: Status) -> Status {
+    tracing::warn!(peer, code = ?status.code(), message = status.message(), "a peer did not answer");
+    let metadata = [("peer", peer.to_owned())];
+    let message = format!("{peer} could not be asked; try again");
+    refuse(Code::Unavailable, Common::PeerUnavailable, message, metadata)
+}

@@ -1,0 +1,43 @@
+//! Another service: its routes where it lives in this process, a channel where it does not. No service knows which.
+
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use tonic::body::Body;
+use tower::ServiceExt as _;
+use tower::util::BoxCloneSyncService;
+
+use crate::ServiceToken;
+
+/// What a call to a peer can fail with, before there is a status.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A service that takes gRPC calls.
+pub type Peer = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
+
+/// Hides whether it is routes or a channel.
+pub fn peer<S>(service: S) -> Peer
+where
+    S: tower::Service<http::Request<Body>, Response = http::Response<Body>>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    BoxCloneSyncService::new(service.map_err(Into::into))
+}
+
+/// Calls `inner` with the service's own token: a call inside the process is guarded like any other.
+pub fn authorized(inner: Peer, token: ServiceToken) -> Peer {
+    let with_token = tower::service_fn(move |mut request: http::Request<Body>| {
+        let inner = inner.clone();
+        let token = token.clone();
+        async move {
+            let value = HeaderValue::try_from(format!("Bearer {}", token.get()?))?;
+            request.headers_mut().insert(AUTHORIZATION, value);
+            inner.oneshot(request).await
+        }
+    });
+    BoxCloneSyncService::new(with_token)
+}

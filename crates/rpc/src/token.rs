@@ -1,0 +1,236 @@
+//! The local issuer: signs tokens for people and services of one installation, and verifies them.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use dunghan_calendar::Clock;
+use dunghan_proto::policy::Role;
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+use crate::{Grant, Over};
+
+const ISSUER: &str = "dunghan-local";
+const AUDIENCE: &str = "dunghan";
+const TYPE: &str = "at+jwt";
+/// Between the clocks of two machines.
+const LEEWAY_S: u64 = 30;
+const SERVICE_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(15);
+
+/// Who holds a token, and what it grants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Who.
+    pub subject: String,
+    /// What.
+    pub grants: Vec<Grant>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: String,
+    iat: i64,
+    exp: i64,
+    grants: Vec<String>,
+}
+
+/// Why there is no issuer, or no token.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuerError {
+    /// The key file cannot be read or made.
+    #[error("the key file {0} cannot be read or made")]
+    File(String, #[source] std::io::Error),
+    /// The key file holds something else.
+    #[error("{0} does not hold an Ed25519 key in PKCS #8 PEM")]
+    Key(String),
+    /// The token could not be signed or does not hold.
+    #[error("the token does not hold")]
+    Token(#[from] jsonwebtoken::errors::Error),
+    /// A grant in the token is none.
+    #[error(transparent)]
+    Grant(#[from] crate::caller::NotAGrant),
+}
+
+/// Signs and verifies with one Ed25519 key. Tokens live on wall time, whatever clock the services follow.
+#[derive(Clone)]
+pub struct Issuer {
+    signing: Arc<EncodingKey>,
+    verifying: Arc<DecodingKey>,
+}
+
+impl std::fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Issuer(…)")
+    }
+}
+
+impl Issuer {
+    /// With a key that is gone when the process ends.
+    pub fn ephemeral() -> Result<Self, IssuerError> {
+        Self::of_key(&SigningKey::generate(&mut rand_core::OsRng), "a new key")
+    }
+
+    /// With the key in `file`, which is made, for its owner's eyes only, where it is not there.
+    pub fn open(file: &Path) -> Result<Self, IssuerError> {
+        let shown = file.display().to_string();
+        if !file.exists() {
+            let key = SigningKey::generate(&mut rand_core::OsRng);
+            let pem = key
+                .to_pkcs8_pem(LineEnding::LF)
+                .map_err(|_| IssuerError::Key(shown.clone()))?;
+            write_secret(file, pem.as_bytes()).map_err(|e| IssuerError::File(shown.clone(), e))?;
+        }
+        Self::read(file)
+    }
+
+    /// With the key in `file`.
+    pub fn read(file: &Path) -> Result<Self, IssuerError> {
+        let shown = file.display().to_string();
+        let pem = std::fs::read_to_string(file).map_err(|e| IssuerError::File(shown.clone(), e))?;
+        let key = SigningKey::from_pkcs8_pem(&pem).map_err(|_| IssuerError::Key(shown.clone()))?;
+        Self::of_key(&key, &shown)
+    }
+
+    fn of_key(key: &SigningKey, shown: &str) -> Result<Self, IssuerError> {
+        let bad = || IssuerError::Key(shown.to_owned());
+        let private = key.to_pkcs8_der().map_err(|_| bad())?;
+        Ok(Self {
+            signing: Arc::new(EncodingKey::from_ed_der(private.as_bytes())),
+            // The raw key: that is what this constructor takes, its name notwithstanding.
+            verifying: Arc::new(DecodingKey::from_ed_der(key.verifying_key().as_bytes())),
+        })
+    }
+
+    /// A token for `identity` that holds from `now` for `lifetime`.
+    pub fn sign(
+        &self,
+        identity: &Identity,
+        now: DateTime<Utc>,
+        lifetime: TimeDelta,
+    ) -> Result<String, IssuerError> {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(TYPE.to_owned());
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: identity.subject.clone(),
+            iat: now.timestamp(),
+            exp: (now + lifetime).timestamp(),
+            grants: identity.grants.iter().map(Grant::to_string).collect(),
+        };
+        Ok(jsonwebtoken::encode(&header, &claims, &self.signing)?)
+    }
+
+    /// Who holds the token.
+    ///
+    /// Errors: the token is expired, of another issuer or for another audience, not signed by this key, or grants what
+    /// there is not.
+    pub fn verify(&self, token: &str) -> Result<Identity, IssuerError> {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.leeway = LEEWAY_S;
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        let data = jsonwebtoken::decode::<Claims>(token, &self.verifying, &validation)?;
+        if data.header.typ.as_deref() != Some(TYPE) {
+            return Err(jsonwebtoken::errors::ErrorKind::InvalidToken.into());
+        }
+        let grants = data.claims.grants.iter().map(|grant| grant.parse()).collect::<Result<_, _>>()?;
+        Ok(Identity { subject: data.claims.sub, grants })
+    }
+}
+
+impl From<jsonwebtoken::errors::ErrorKind> for IssuerError {
+    fn from(kind: jsonwebtoken::errors::ErrorKind) -> Self {
+        Self::Token(kind.into())
+    }
+}
+
+fn write_secret(file: &Path, content: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    options.open(file)?.write_all(content)
+}
+
+/// A service's own token for calls to its peers, renewed before it ends.
+#[derive(Clone, Debug)]
+pub struct ServiceToken {
+    issuer: Issuer,
+    service: &'static str,
+    clock: Arc<dyn Clock>,
+    current: Arc<Mutex<Option<(DateTime<Utc>, String)>>>,
+}
+
+impl ServiceToken {
+    /// `clock` is the wall's.
+    pub fn new(issuer: Issuer, service: &'static str, clock: Arc<dyn Clock>) -> Self {
+        Self { issuer, service, clock, current: Arc::default() }
+    }
+
+    /// A token with some minutes left.
+    pub fn get(&self) -> Result<String, IssuerError> {
+        let now = self.clock.now();
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((renew, token)) = current.as_ref()
+            && now < *renew
+        {
+            return Ok(token.clone());
+        }
+        let identity = Identity {
+            subject: format!("service:{}", self.service),
+            grants: vec![Grant { role: Role::Service, over: Over::Everything }],
+        };
+        let token = self.issuer.sign(&identity, now, SERVICE_TOKEN_LIFETIME)?;
+        *current = Some((now + SERVICE_TOKEN_LIFETIME / 2, token.clone()));
+        Ok(token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dunghan_calendar::SystemClock;
+
+    use super::*;
+
+    fn identity() -> Identity {
+        Identity { subject: "lan".to_owned(), grants: vec!["operator".parse().unwrap()] }
+    }
+
+    #[test]
+    fn a_token_holds_until_it_ends_and_for_its_own_issuer_alone() {
+        let issuer = Issuer::ephemeral().unwrap();
+        let now = SystemClock.now();
+        let token = issuer.sign(&identity(), now, TimeDelta::minutes(1)).unwrap();
+        assert_eq!(issuer.verify(&token).unwrap(), identity());
+        assert!(Issuer::ephemeral().unwrap().verify(&token).is_err());
+        let ended = issuer.sign(&identity(), now - TimeDelta::hours(1), TimeDelta::minutes(1));
+        assert!(issuer.verify(&ended.unwrap()).is_err());
+        let (head, _) = token.rsplit_once('.').unwrap();
+        assert!(issuer.verify(&format!("{head}.AAAA")).is_err());
+    }
+
+    #[test]
+    fn a_key_file_is_made_once_and_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = std::env::temp_dir().join(format!("dunghan-key-{}", uuid::Uuid::now_v7()));
+        let file = folder.join("issuer.pem");
+        let token = Issuer::open(&file)
+            .unwrap()
+            .sign(&identity(), SystemClock.now(), TimeDelta::minutes(1))
+            .unwrap();
+        assert_eq!(Issuer::open(&file).unwrap().verify(&token).unwrap(), identity());
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,103 @@
+//! The same request_id gets the same answer (AIP-155): the answer is written in the transaction that did the work.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::Write;
+
+/// Longer than the 24 hours that the contracts promise.
+const KEPT_FOR: TimeDelta = TimeDelta::hours(48);
+
+/// Which request this is. Two callers may use the same id.
+#[derive(Clone, Debug)]
+pub struct RequestKey {
+    principal: String,
+    method: &'static str,
+    id: Uuid,
+    hash: Vec<u8>,
+}
+
+impl RequestKey {
+    /// The request `id` of `principal` for `method`, whose content is `request`.
+    pub fn new(
+        principal: &str,
+        method: &'static str,
+        id: Uuid,
+        request: &impl prost::Message,
+    ) -> Self {
+        let hash = Sha256::digest(request.encode_to_vec()).to_vec();
+        Self { principal: principal.to_owned(), method, id, hash }
+    }
+}
+
+/// What is known of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answered<T> {
+    /// It never came.
+    No,
+    /// It came and was answered so.
+    Yes(T),
+    /// Its id came with another content.
+    Reused,
+}
+
+impl Write<'_> {
+    /// What was answered to this request.
+    pub async fn answered<T: prost::Message + Default>(
+        &self,
+        key: &RequestKey,
+    ) -> Result<Answered<T>, DbErr> {
+        let sql = "SELECT request_hash, response FROM request_log \
+                   WHERE principal = $1 AND method = $2 AND request_id = $3";
+        let values: [Value; 3] =
+            [key.principal.as_str().into(), key.method.into(), key.id.into()];
+        let engine = self.transaction.get_database_backend();
+        let statement = Statement::from_sql_and_values(engine, sql, values);
+        let Some(row) = self.transaction.query_one_raw(statement).await? else {
+            return Ok(Answered::No);
+        };
+        let hash: Vec<u8> = row.try_get_by_index(0)?;
+        if hash != key.hash {
+            return Ok(Answered::Reused);
+        }
+        let response: Vec<u8> = row.try_get_by_index(1)?;
+        let response =
+            T::decode(response.as_slice()).map_err(|e| DbErr::Custom(format!("request_log: {e}")))?;
+        Ok(Answered::Yes(response))
+    }
+
+    /// Keeps the answer. Fails on the primary key when the same request is being answered elsewhere: the caller's
+    /// transaction comes to nothing, and asking again finds that answer.
+    pub async fn answer(
+        &self,
+        key: &RequestKey,
+        response: &impl prost::Message,
+        now: DateTime<Utc>,
+    ) -> Result<(), DbErr> {
+        let engine = self.transaction.get_database_backend();
+        let forget = Statement::from_sql_and_values(
+            engine,
+            "DELETE FROM request_log WHERE expire_us < $1",
+            [now.timestamp_micros().into()],
+        );
+        self.transaction.execute_raw(forget).await?;
+        let values: [Value; 6] = [
+            key.principal.as_str().into(),
+            key.method.into(),
+            key.id.into(),
+            key.hash.clone().into(),
+            response.encode_to_vec().into(),
+            (now + KEPT_FOR).timestamp_micros().into(),
+        ];
+        let keep = Statement::from_sql_and_values(
+            engine,
+            "INSERT INTO request_log (principal, method, request_id, request_hash, response, expire_us) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            values,
+        );
+        self.transaction.execute_raw(keep).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! The service's rpcs over a socket, and its store on both engines.
