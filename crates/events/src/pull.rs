@@ -23,13 +23,17 @@ pub enum PullError {
 ///
 /// `list` asks the owner, `prepare` fetches what applying needs (no transaction is open then), `apply` writes it. The
 /// position moves in the same transaction; where another process was faster, nothing is applied twice.
-pub async fn pull<T>(
+pub async fn pull<T, Listing, Preparing>(
     database: &Database,
     owner: &str,
-    list: impl AsyncFn(ListEventsRequest) -> Result<ListEventsResponse, Status>,
-    prepare: impl AsyncFn(Vec<Event>) -> Result<T, Status>,
+    list: impl Fn(ListEventsRequest) -> Listing,
+    prepare: impl Fn(Vec<Event>) -> Preparing,
     apply: impl AsyncFn(&Write<'_>, &T) -> Result<(), DbErr>,
-) -> Result<usize, PullError> {
+) -> Result<usize, PullError>
+where
+    Listing: Future<Output = Result<ListEventsResponse, Status>>,
+    Preparing: Future<Output = Result<T, Status>>,
+{
     let mut applied = 0;
     loop {
         let from = consumed(database.reader(), owner).await?;

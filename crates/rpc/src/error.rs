@@ -16,12 +16,25 @@ pub trait Reason: Copy {
     fn name(&self) -> &'static str;
 }
 
-impl Reason for Common {
-    const DOMAIN: &'static str = "dunghan";
+/// Here, and not in the services: neither the trait nor the contract's enums are theirs.
+macro_rules! reasons {
+    ($($reason:ty = $domain:literal),+ $(,)?) => { $(
+        impl Reason for $reason {
+            const DOMAIN: &'static str = $domain;
 
-    fn name(&self) -> &'static str {
-        self.as_str_name()
-    }
+            fn name(&self) -> &'static str {
+                self.as_str_name()
+            }
+        }
+    )+ };
+}
+
+reasons! {
+    Common = "dunghan",
+    dunghan_proto::aggregation::ErrorReason = "dunghan.aggregation",
+    dunghan_proto::compliance::ErrorReason = "dunghan.compliance",
+    dunghan_proto::registry::ErrorReason = "dunghan.registry",
+    dunghan_proto::submission::ErrorReason = "dunghan.submission",
 }
 
 fn details<R: Reason, const N: usize>(reason: R, metadata: [(&str, String); N]) -> ErrorDetails {

@@ -2,6 +2,7 @@
 
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
+use tonic::Status;
 use tonic::body::Body;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
@@ -12,7 +13,10 @@ use crate::ServiceToken;
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A service that takes gRPC calls.
-pub type Peer = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
+///
+/// Its error is a status rather than a [`BoxError`]: behind a `dyn` the compiler forgets that it lives for ever, and then
+/// does not believe that a future that makes a call is `Send`.
+pub type Peer = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
 
 /// Hides whether it is routes or a channel.
 pub fn peer<S>(service: S) -> Peer
@@ -25,7 +29,7 @@ where
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
 {
-    BoxCloneSyncService::new(service.map_err(Into::into))
+    BoxCloneSyncService::new(service.map_err(|error| Status::from_error(error.into())))
 }
 
 /// Calls `inner` with the service's own token: a call inside the process is guarded like any other.
@@ -34,10 +38,14 @@ pub fn authorized(inner: Peer, token: ServiceToken) -> Peer {
         let inner = inner.clone();
         let token = token.clone();
         async move {
-            let value = HeaderValue::try_from(format!("Bearer {}", token.get()?))?;
+            let value = bearer(&token).map_err(Status::from_error)?;
             request.headers_mut().insert(AUTHORIZATION, value);
             inner.oneshot(request).await
         }
     });
     BoxCloneSyncService::new(with_token)
+}
+
+fn bearer(token: &ServiceToken) -> Result<HeaderValue, BoxError> {
+    Ok(HeaderValue::try_from(format!("Bearer {}", token.get()?))?)
 }

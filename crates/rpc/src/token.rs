@@ -163,13 +163,16 @@ fn write_secret(file: &Path, content: &[u8]) -> std::io::Result<()> {
     options.open(file)?.write_all(content)
 }
 
+/// A token, and when to make the next one.
+type Held = Option<(DateTime<Utc>, String)>;
+
 /// A service's own token for calls to its peers, renewed before it ends.
 #[derive(Clone, Debug)]
 pub struct ServiceToken {
     issuer: Issuer,
     service: &'static str,
     clock: Arc<dyn Clock>,
-    current: Arc<Mutex<Option<(DateTime<Utc>, String)>>>,
+    current: Arc<Mutex<Held>>,
 }
 
 impl ServiceToken {

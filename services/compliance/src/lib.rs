@@ -1,1 +1,72 @@
-//! Stub.
+//! Compliance: what is due, missing, late and overdue; why; and who was told.
+//!
+//! It owns the working calendar, regimes, obligations, waivers, dossiers and their clocks, and notices. Reports are
+//! submission's and units the registry's: both are asked for, neither is copied beyond receive times and a hierarchy in
+//! memory.
+
+mod config;
+mod convert;
+pub mod domain;
+mod error;
+mod jobs;
+mod service;
+pub mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dunghan_events::Units;
+use dunghan_host::{Running, Spec, Start};
+use dunghan_proto::compliance::compliance_service_server::ComplianceServiceServer;
+use dunghan_proto::compliance::dossier_service_server::DossierServiceServer;
+use dunghan_proto::compliance::notice_service_server::NoticeServiceServer;
+use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
+use tokio::sync::Notify;
+
+pub use config::Config;
+pub use domain::calendar::official as official_calendar;
+
+/// The service.
+#[derive(Debug)]
+pub struct Compliance;
+
+impl Spec for Compliance {
+    const NAME: &'static str = "compliance";
+    type Migrations = store::Migrations;
+    type Config = Config;
+
+    async fn start(start: Start, config: Config) -> anyhow::Result<Running> {
+        let units = Units::new(start.peer("registry"));
+        let reconciler = jobs::Reconciler {
+            store: store::Store::new(start.database.clone()),
+            units: units.clone(),
+            submission: SubmissionServiceClient::new(start.peer(jobs::SUBMISSION)),
+            clock: start.clock.clone(),
+            calendar: Arc::new(domain::calendar::official()?),
+            opened: Arc::default(),
+        };
+        let service = service::Service {
+            reconciler: reconciler.clone(),
+            office_hours: config.office_hours,
+            stopping: start.stopping.clone(),
+        };
+        let bell = Arc::new(Notify::new());
+        let scheduler = match config.sweep_cron.as_str() {
+            "" => None,
+            cron => Some(jobs::ring_by_cron(cron, bell.clone()).await?),
+        };
+        let every = Duration::from_secs(config.sweep_every_s.max(1));
+        let stopping = start.stopping.clone();
+        let sweeping = async move {
+            jobs::sweep_until(reconciler, bell, every, stopping).await;
+            // Only now: until here a bell may ring.
+            drop(scheduler);
+        };
+        Ok(Running::new()
+            .service(ComplianceServiceServer::new(service.clone()))
+            .service(DossierServiceServer::new(service.clone()))
+            .service(NoticeServiceServer::new(service))
+            .job(units.follow(start.stopping))
+            .job(sweeping))
+    }
+}

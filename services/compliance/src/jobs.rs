@@ -1,0 +1,45 @@
+//! Reconcilers: they take no input, look at state, and doing them again changes nothing.
+
+mod catch_up;
+mod sweep;
+mod wake;
+
+pub(crate) use wake::{ring_by_cron, sweep_until};
+
+use std::sync::Arc;
+
+use dunghan_calendar::{Clock, WorkingCalendar};
+use dunghan_events::Units;
+use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
+use dunghan_rpc::Peer;
+use tokio::sync::Mutex;
+use tonic::Status;
+
+use crate::store::{self, Store};
+
+/// The name of the service that owns reports.
+pub(crate) const SUBMISSION: &str = "submission";
+
+/// What reconciling needs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Reconciler {
+    pub(crate) store: Store,
+    pub(crate) units: Units,
+    pub(crate) submission: SubmissionServiceClient<Peer>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) calendar: Arc<WorkingCalendar>,
+    /// Up to which day, and by which version of the hierarchy, this process has opened everything; none after a new
+    /// regime.
+    pub(crate) opened: Arc<Mutex<Option<(chrono::NaiveDate, u64)>>>,
+}
+
+/// Why a reconciler stopped. What it did before stays done, and the next run goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Another service could not be asked.
+    #[error("another service could not be asked: {}", .0.message())]
+    Peer(#[from] Status),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}

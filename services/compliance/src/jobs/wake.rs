@@ -1,0 +1,67 @@
+//! What makes a sweep run: the start, a bell, and a limit to how long none has run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use tokio_util::sync::CancellationToken;
+
+use super::Reconciler;
+
+/// Rings `bell` by a cron expression in Vietnam's time, until the scheduler is dropped.
+///
+/// The scheduler skips slots after a pause, repeats some and loses others: it only rings. What has fallen due is in the
+/// database, and a bell that never rings again costs delay, never a missed flag.
+pub(crate) async fn ring_by_cron(
+    cron: &str,
+    bell: Arc<Notify>,
+) -> Result<JobScheduler, JobSchedulerError> {
+    let scheduler = JobScheduler::new().await?;
+    let job = Job::new_async_tz(cron, chrono_tz::Asia::Ho_Chi_Minh, move |_, _| {
+        let bell = bell.clone();
+        Box::pin(async move { bell.notify_one() })
+    })?;
+    scheduler.add(job).await?;
+    scheduler.start().await?;
+    Ok(scheduler)
+}
+
+/// Sweeps at once, and then whenever `bell` rings or `every` has passed, until `stopping`.
+pub(crate) async fn sweep_until(
+    reconciler: Reconciler,
+    bell: Arc<Notify>,
+    every: Duration,
+    stopping: CancellationToken,
+) {
+    let mut interval = tokio::time::interval(every);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            // The first tick is at once.
+            _ = interval.tick() => {}
+            () = bell.notified() => {}
+        }
+        // A sweep that is cut off leaves nothing half done: each claim is one transaction.
+        match stopping.run_until_cancelled(reconciler.sweep()).await {
+            None => return,
+            Some(Err(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a sweep stopped; the next goes on"
+                );
+            }
+            Some(Ok(summary)) if summary.notices > 0 => {
+                tracing::info!(
+                    notices = summary.notices,
+                    missing = summary.missing,
+                    overdue = summary.overdue,
+                    "a sweep told of what has fallen due"
+                );
+            }
+            Some(Ok(_)) => {}
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Turns each rpc into one look at the domain and one read or write.
+
+mod compliance;
+mod dossier;
+mod notice;
+
+use std::sync::Arc;
+
+use dunghan_calendar::{OfficeHours, zone};
+use dunghan_hierarchy::{Hierarchy, UnitId};
+use dunghan_rpc::Caller;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::error::unknown_unit;
+use crate::jobs::Reconciler;
+
+/// Answers for all three of the contract's services. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    pub(crate) reconciler: Reconciler,
+    pub(crate) office_hours: OfficeHours,
+    pub(crate) stopping: CancellationToken,
+}
+
+impl Service {
+    /// Today's date for scopes.
+    fn today(&self) -> chrono::NaiveDate {
+        zone::civil_date(self.reconciler.clock.now())
+    }
+
+    /// The hierarchy, if the caller may read what is `unit`'s or is under `regime`.
+    ///
+    /// Errors: PERMISSION_DENIED before NOT_FOUND (UNKNOWN_UNIT).
+    async fn readable(
+        &self,
+        caller: &Caller,
+        unit: UnitId,
+        regime: Option<&str>,
+    ) -> Result<Arc<Hierarchy>, Status> {
+        let hierarchy = self.reconciler.units.knowing(unit).await?;
+        caller.must_read(unit, regime, &hierarchy, self.today())?;
+        if hierarchy.get(unit).is_none() {
+            return Err(unknown_unit(unit));
+        }
+        Ok(hierarchy)
+    }
+
+    /// The hierarchy, if the caller may write what is `unit`'s.
+    ///
+    /// Errors: PERMISSION_DENIED before NOT_FOUND (UNKNOWN_UNIT).
+    async fn writable(&self, caller: &Caller, unit: UnitId) -> Result<Arc<Hierarchy>, Status> {
+        let hierarchy = self.reconciler.units.knowing(unit).await?;
+        caller.must_write(unit, &hierarchy, self.today())?;
+        if hierarchy.get(unit).is_none() {
+            return Err(unknown_unit(unit));
+        }
+        Ok(hierarchy)
+    }
+}

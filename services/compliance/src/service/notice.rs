@@ -1,0 +1,146 @@
+//! Notices: listed, and watched with a token from which to go on.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use dunghan_hierarchy::UnitId;
+use dunghan_proto::compliance as pb;
+use dunghan_proto::compliance::ErrorReason;
+use dunghan_proto::compliance::notice_service_server::NoticeService;
+use dunghan_proto::events::event::Payload;
+use dunghan_proto::events::{ListEventsRequest, NoticeCreated};
+use dunghan_proto::policy::ErrorReason as Common;
+use dunghan_rpc::{Caller, Page, bad_field_for, refuse};
+use dunghan_store::Position;
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status};
+use uuid::Uuid;
+
+use super::Service;
+use crate::convert;
+use crate::domain::notice::Notice;
+use crate::store::NoticeKey;
+
+/// How long a notice written by another process may wait.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Notices that a slow watcher may be behind before the server waits for it.
+const BUFFERED: usize = 16;
+
+type Sender = mpsc::Sender<Result<pb::WatchNoticesResponse, Status>>;
+
+impl Service {
+    /// Sends what is written for a recipient from `position` on, until the watcher or the server goes.
+    async fn follow(
+        &self,
+        recipient: UnitId,
+        mut position: String,
+        sender: &Sender,
+    ) -> Result<(), Status> {
+        let database = self.reconciler.store.database();
+        let mut changes = database.outbox_changes();
+        loop {
+            changes.mark_unchanged();
+            loop {
+                let request = ListEventsRequest { after: position.clone(), ..Default::default() };
+                let events = dunghan_events::list_events(database, &request).await?.events;
+                let Some(last) = events.last() else { break };
+                let end = last.position.clone();
+                for event in events {
+                    if let Some(Payload::NoticeCreated(created)) = event.payload
+                        && let Some(notice) = self.told(recipient, &created).await?
+                    {
+                        let notice = Some(pb::Notice::from(&notice));
+                        let resume_token = event.position;
+                        let message = pb::WatchNoticesResponse { notice, resume_token };
+                        if sender.send(Ok(message)).await.is_err() {
+                            return Ok(());
+                        }
+                    }
+                }
+                position = end;
+            }
+            tokio::select! {
+                () = sender.closed() => return Ok(()),
+                () = self.stopping.cancelled() => {
+                    let message = "the server stops: call again with the last token";
+                    return Err(refuse(Code::Unavailable, ErrorReason::ShuttingDown, message, []));
+                }
+                _ = changes.changed() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// The notice that an event tells of, if it is this recipient's.
+    async fn told(
+        &self,
+        recipient: UnitId,
+        created: &NoticeCreated,
+    ) -> Result<Option<Notice>, Status> {
+        let id = created
+            .notice
+            .strip_prefix(&format!("{recipient}/notices/"))
+            .and_then(|id| id.parse::<Uuid>().ok());
+        match id {
+            None => Ok(None),
+            Some(id) => Ok(self.reconciler.store.notice_fetch(id).await?),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl NoticeService for Service {
+    async fn list_notices(
+        &self,
+        request: Request<pb::ListNoticesRequest>,
+    ) -> Result<Response<pb::ListNoticesResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let recipient = convert::optional_unit("parent", &request.parent)?;
+        let page = Page::<NoticeKey>::new(request.page_size, &request.page_token, &recipient)?;
+        match recipient {
+            Some(unit) => {
+                self.readable(&caller, unit, None).await?;
+            }
+            None if caller.reaches_everything() => {}
+            None => {
+                let message = "name the recipient: the caller's role does not reach everywhere";
+                return Err(refuse(Code::PermissionDenied, Common::OutOfScope, message, []));
+            }
+        }
+        let limit = page.size as u64 + 1;
+        let store = &self.reconciler.store;
+        let found = store.notice_page(recipient, page.after.as_ref(), limit).await?;
+        let (found, next_page_token) = page.cut(found, |last| last.into());
+        let notices = found.iter().map(pb::Notice::from).collect();
+        Ok(Response::new(pb::ListNoticesResponse { notices, next_page_token }))
+    }
+
+    type WatchNoticesStream =
+        Pin<Box<dyn Stream<Item = Result<pb::WatchNoticesResponse, Status>> + Send>>;
+
+    async fn watch_notices(
+        &self,
+        request: Request<pb::WatchNoticesRequest>,
+    ) -> Result<Response<Self::WatchNoticesStream>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let recipient = convert::unit("parent", &request.parent)?;
+        self.readable(&caller, recipient, None).await?;
+        request.resume_token.parse::<Position>().map_err(|_| {
+            let why = "is not a token that WatchNotices gave";
+            bad_field_for(ErrorReason::InvalidResumeToken, "resume_token", why)
+        })?;
+        let (sender, receiver) = mpsc::channel(BUFFERED);
+        let service = self.clone();
+        tokio::spawn(async move {
+            if let Err(status) = service.follow(recipient, request.resume_token, &sender).await {
+                // A watcher that has gone does not hear it.
+                let _ = sender.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
