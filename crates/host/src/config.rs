@@ -139,13 +139,15 @@ impl Config {
             figment = figment.merge(Env::prefixed("DUNGHAN_").ignore(&NOT_KEYS).split("__"));
         }
         for (key, value) in &sources.overrides {
+            // As the environment's values are read: 5 is a number, true is a truth, all else is text.
+            let value: Value = value.parse().unwrap_or_else(|never| match never {});
             figment = figment.merge(Serialized::default(key, value));
         }
         let sections: Dict = figment.extract()?;
         let own = ["server", "storage", "auth", "log"];
-        let unknown = sections
-            .keys()
-            .find(|section| !own.contains(&section.as_str()) && !services.contains(&section.as_str()));
+        let unknown = sections.keys().find(|section| {
+            !own.contains(&section.as_str()) && !services.contains(&section.as_str())
+        });
         if let Some(unknown) = unknown {
             return Err(ConfigError::UnknownSection(unknown.clone()));
         }
@@ -154,7 +156,10 @@ impl Config {
             storage: section(&figment, "storage")?,
             auth: section(&figment, "auth")?,
             log: section(&figment, "log")?,
-            services: sections.into_iter().filter(|(name, _)| !own.contains(&name.as_str())).collect(),
+            services: sections
+                .into_iter()
+                .filter(|(name, _)| !own.contains(&name.as_str()))
+                .collect(),
             data_dir: sources.data_dir.clone(),
         })
     }
@@ -202,6 +207,7 @@ mod tests {
     #[test]
     fn a_key_that_there_is_not_is_refused_by_name() {
         assert_eq!(read(&[("server.listen", "[::1]:0")]).unwrap().server.listen, "[::1]:0");
+        assert_eq!(read(&[("server.drain_limit_s", "5")]).unwrap().server.drain_limit_s, 5);
         let unknown = read(&[("server.port", "80")]).unwrap_err().to_string();
         assert!(unknown.contains("port"), "{unknown}");
         let unknown = read(&[("complience.sweep", "x")]).unwrap_err().to_string();

@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use dunghan_calendar::SystemClock;
-use dunghan_rpc::{BoxError, Issuer, Peer, ServiceToken, authorized, peer, refuse};
 use dunghan_proto::policy::ErrorReason;
+use dunghan_rpc::{BoxError, Issuer, Peer, ServiceToken, authorized, peer, refuse};
 use tonic::Code;
 use tonic::body::Body;
 use tonic::service::Routes;

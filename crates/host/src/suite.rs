@@ -19,7 +19,6 @@ use tonic::transport::server::TcpIncoming;
 use crate::peers::Peers;
 use crate::{Config, ConfigError, Running, Spec, Start};
 
-
 type Starting = Pin<Box<dyn Future<Output = anyhow::Result<Running>> + Send>>;
 type Migrating<'a> = Pin<Box<dyn Future<Output = Result<(), dunghan_store::Error>> + Send + 'a>>;
 
@@ -115,7 +114,8 @@ impl Suite {
         let issuer = Issuer::open(&config.issuer_key())?;
         // 1. Bind before anything is touched: a port that is taken fails at once.
         let listen = &config.server.listen;
-        let address: SocketAddr = listen.parse().with_context(|| format!("server.listen {listen}"))?;
+        let address: SocketAddr =
+            listen.parse().with_context(|| format!("server.listen {listen}"))?;
         let incoming = TcpIncoming::bind(address)
             .with_context(|| format!("{address} cannot be listened on"))?
             .with_nodelay(Some(true));
@@ -156,8 +156,7 @@ impl Suite {
             builder.add_service(reflection().build_v1alpha()?);
         }
         builder.add_service(health_service);
-        let routes =
-            Routes::from(builder.routes().into_axum_router().layer(guard)).prepare();
+        let routes = Routes::from(builder.routes().into_axum_router().layer(guard)).prepare();
         // Set once, here; nobody else holds the lock.
         let _ = peers.routes.set(routes.clone());
         let tracker = TaskTracker::new();
@@ -231,7 +230,10 @@ impl Started {
         match ended.await {
             Ok(served) => Ok(served??),
             Err(_) => {
-                tracing::warn!(limit_s = self.drain_limit.as_secs(), "calls were cut off: the drain took too long");
+                tracing::warn!(
+                    limit_s = self.drain_limit.as_secs(),
+                    "calls were cut off: the drain took too long"
+                );
                 Ok(())
             }
         }

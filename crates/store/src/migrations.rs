@@ -44,7 +44,10 @@ impl MigrationName for Sql {
 
 #[async_trait::async_trait]
 impl MigrationTrait for Sql {
-    #[expect(elided_lifetimes_in_paths, reason = "the trait is declared so; async_trait needs the same")]
+    #[expect(
+        elided_lifetimes_in_paths,
+        reason = "the trait is declared so; async_trait needs the same"
+    )]
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
         let own = match connection.get_database_backend() {

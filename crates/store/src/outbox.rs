@@ -84,9 +84,7 @@ impl Write<'_> {
             [Uuid::now_v7().into(), event.at.timestamp_micros().into(), event.payload.into()];
         let sql = "INSERT INTO outbox (event_id, event_us, payload) VALUES ($1, $2, $3)";
         let engine = self.transaction.get_database_backend();
-        self.transaction
-            .execute_raw(Statement::from_sql_and_values(engine, sql, values))
-            .await?;
+        self.transaction.execute_raw(Statement::from_sql_and_values(engine, sql, values)).await?;
         self.appended.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -99,17 +97,15 @@ impl Database {
         after: Position,
         limit: u64,
     ) -> Result<Vec<StoredEvent>, DbErr> {
-        let horizon = match self.engine() {
-            DbBackend::Postgres => {
-                "AND xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-            }
-            _ => "",
-        };
-        let sql = format!(
-            "SELECT seq, xid, event_id, event_us, payload FROM outbox \
-             WHERE (xid > $1 OR (xid = $1 AND seq > $2)) {horizon} ORDER BY xid, seq LIMIT $3"
-        );
-        let values: [Value; 3] = [after.xid.into(), after.seq.into(), limit.cast_signed().into()];
+        let sql = "SELECT seq, xid, event_id, event_us, payload FROM outbox \
+                   WHERE (xid > $1 OR (xid = $1 AND seq > $2)) AND xid < $4 \
+                   ORDER BY xid, seq LIMIT $3";
+        let values: [Value; 4] = [
+            after.xid.into(),
+            after.seq.into(),
+            limit.cast_signed().into(),
+            self.oldest_running().await?.into(),
+        ];
         let statement = Statement::from_sql_and_values(self.engine(), sql, values);
         let rows = Row::find_by_statement(statement).all(self.reader()).await?;
         Ok(rows
@@ -121,5 +117,67 @@ impl Database {
                 payload: row.payload,
             })
             .collect())
+    }
+
+    /// The oldest transaction of this database that may still write, or the next one: all below it have ended.
+    ///
+    /// Not `pg_snapshot_xmin`: that counts every database of the server, and somebody else's long transaction would hold
+    /// up our events. The end of the range is read before the running ones, so whatever begins between is not below it.
+    async fn oldest_running(&self) -> Result<i64, DbErr> {
+        if self.engine() != DbBackend::Postgres {
+            return Ok(i64::MAX);
+        }
+        let query = |sql| Statement::from_string(DbBackend::Postgres, sql);
+        let sql = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+        let next = self.reader().query_one_raw(query(sql)).await?;
+        let next: i64 = next.map_or(Ok(0), |row| row.try_get_by_index(0))?;
+        let sql = "SELECT backend_xid::text::bigint FROM pg_stat_activity \
+                   WHERE datname = current_database() AND backend_xid IS NOT NULL";
+        let running = self.reader().query_all_raw(query(sql)).await?;
+        let mut oldest = next;
+        for row in running {
+            oldest = oldest.min(with_epoch(row.try_get_by_index(0)?, next));
+        }
+        Ok(oldest)
+    }
+}
+
+/// The whole number of a running transaction of which PostgreSQL shows the lower 32 bits: the greatest that is not far
+/// above `next`, the end of a range that was read shortly before.
+fn with_epoch(low: i64, next: i64) -> i64 {
+    const EPOCH: i64 = 1 << 32;
+    let candidate = (next & !(EPOCH - 1)) | low;
+    if candidate > next + EPOCH / 2 {
+        candidate - EPOCH
+    } else if candidate < next - EPOCH / 2 {
+        candidate + EPOCH
+    } else {
+        candidate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_is_placed_beside_the_next_one_across_an_epoch() {
+        let epoch = 1 << 32;
+        for (low, next, whole) in [
+            (5, 7, 5),
+            (5, epoch + 7, epoch + 5),
+            (epoch - 2, epoch + 7, epoch - 2),
+            (1, epoch - 1, epoch + 1),
+        ] {
+            assert_eq!(with_epoch(low, next), whole, "{low} beside {next}");
+        }
+    }
+
+    #[test]
+    fn a_position_prints_as_it_reads() {
+        let position = Position { xid: 4_294_967_301, seq: 12 };
+        assert_eq!(position.to_string().parse::<Position>().unwrap(), position);
+        assert_eq!("".parse::<Position>().unwrap(), Position::default());
+        assert!("12".parse::<Position>().is_err());
     }
 }

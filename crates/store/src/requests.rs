@@ -51,8 +51,7 @@ impl Write<'_> {
     ) -> Result<Answered<T>, DbErr> {
         let sql = "SELECT request_hash, response FROM request_log \
                    WHERE principal = $1 AND method = $2 AND request_id = $3";
-        let values: [Value; 3] =
-            [key.principal.as_str().into(), key.method.into(), key.id.into()];
+        let values: [Value; 3] = [key.principal.as_str().into(), key.method.into(), key.id.into()];
         let engine = self.transaction.get_database_backend();
         let statement = Statement::from_sql_and_values(engine, sql, values);
         let Some(row) = self.transaction.query_one_raw(statement).await? else {
@@ -63,8 +62,8 @@ impl Write<'_> {
             return Ok(Answered::Reused);
         }
         let response: Vec<u8> = row.try_get_by_index(1)?;
-        let response =
-            T::decode(response.as_slice()).map_err(|e| DbErr::Custom(format!("request_log: {e}")))?;
+        let response = T::decode(response.as_slice())
+            .map_err(|e| DbErr::Custom(format!("request_log: {e}")))?;
         Ok(Answered::Yes(response))
     }
 

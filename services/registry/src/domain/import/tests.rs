@@ -1,0 +1,356 @@
+//! The rule of merging, case by case and over whatever rows there may be.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const NSO: &str = dunghan_hierarchy::NSO;
+
+fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+fn nso(value: &str) -> Code {
+    Code { scheme: NSO.to_owned(), value: value.to_owned() }
+}
+
+/// `from` and `through` are dates or empty.
+fn validity(from: &str, through: &str) -> Validity {
+    let day = |text: &str| (!text.is_empty()).then(|| day(text));
+    Validity { from: day(from), until: day(through).and_then(|last| last.succ_opt()) }
+}
+
+fn row(number: i32, code: &str, name: &str, parent: &str, from: &str, through: &str) -> Row {
+    let validity = validity(from, through);
+    let (kind, level) = match code.len() {
+        2 if name.starts_with("Thành phố") => (Kind::ThanhPho, Level::Province),
+        2 => (Kind::Tinh, Level::Province),
+        3 => (Kind::Huyen, Level::District),
+        _ => (Kind::Xa, Level::Commune),
+    };
+    Row {
+        number,
+        unit: UnitId::new(NSO, code, validity.from),
+        code: nso(code),
+        origin: None,
+        display_name: name.to_owned(),
+        kind,
+        level,
+        parent: (!parent.is_empty()).then(|| nso(parent)),
+        validity,
+    }
+}
+
+/// The row as a later version of the unit that was first listed under this code on this day.
+fn later(row: Row, origin: &str, first_day: &str) -> Row {
+    let first_day = (!first_day.is_empty()).then(|| day(first_day));
+    Row { unit: UnitId::new(NSO, origin, first_day), origin: Some(nso(origin)), ..row }
+}
+
+fn staged(rows: Vec<Row>) -> Staged {
+    Staged { rows, ..Staged::default() }
+}
+
+fn import(existing: &Arc<Hierarchy>, rows: Vec<Row>) -> Merged {
+    merge(existing, &staged(rows)).unwrap()
+}
+
+fn nothing() -> Arc<Hierarchy> {
+    Arc::new(Hierarchy::empty())
+}
+
+/// Number, field and reason of each problem.
+fn problems(existing: &Arc<Hierarchy>, rows: Vec<Row>) -> Vec<(i32, &'static str, Reason)> {
+    let problems = merge(existing, &staged(rows)).unwrap_err();
+    problems.into_iter().map(|problem| (problem.row, problem.field, problem.reason)).collect()
+}
+
+fn histories(hierarchy: &Hierarchy) -> Vec<UnitHistory> {
+    hierarchy.histories().cloned().collect()
+}
+
+fn bac_ninh() -> Vec<Row> {
+    vec![
+        row(1, "24", "Tỉnh Bắc Giang", "", "", "2025-06-30"),
+        row(2, "24", "Tỉnh Bắc Ninh", "", "2025-07-01", ""),
+        row(3, "09427", "Phường Trí Quả", "24", "2025-07-01", ""),
+    ]
+}
+
+fn city() -> Row {
+    let row = row(1, "24", "Thành phố Bắc Ninh", "", "2026-09-20", "");
+    later(row, "24", "2025-07-01")
+}
+
+#[test]
+fn a_province_becomes_a_city_by_one_row() {
+    let before = import(&nothing(), bac_ninh()).hierarchy;
+    let merged = import(&before, vec![city()]);
+    let unit = UnitId::new(NSO, "24", Some(day("2025-07-01")));
+    assert_eq!((merged.changed, merged.created, merged.unchanged), (vec![unit], 0, 0));
+    assert_eq!(merged.hierarchy.version(), 2);
+
+    let history = merged.hierarchy.get(unit).unwrap();
+    let versions: Vec<_> =
+        history.versions.iter().map(|one| (one.display_name.as_str(), one.validity)).collect();
+    assert_eq!(
+        versions,
+        [
+            ("Tỉnh Bắc Ninh", validity("2025-07-01", "2026-09-19")),
+            ("Thành phố Bắc Ninh", validity("2026-09-20", "")),
+        ]
+    );
+    // The code never stopped being held.
+    let held: Vec<_> = history.identifiers.iter().map(|held| held.validity).collect();
+    assert_eq!(held, [validity("2025-07-01", "")]);
+    assert_eq!(merged.hierarchy.children(unit, day("2026-11-22")).len(), 1);
+}
+
+#[test]
+fn rows_that_are_there_change_nothing() {
+    let before = import(&nothing(), bac_ninh()).hierarchy;
+    let after = import(&before, vec![city()]).hierarchy;
+    // The second list does not know of the city yet, and does not undo it.
+    let mut all = bac_ninh();
+    all.push(city());
+    for rows in [bac_ninh(), vec![city()], all] {
+        let units = rows.iter().map(|row| row.unit).collect::<HashSet<_>>().len();
+        let merged = import(&after, rows);
+        assert_eq!((merged.changed.len(), merged.unchanged), (0, units));
+        assert_eq!(merged.hierarchy.version(), after.version());
+    }
+}
+
+#[test]
+fn a_unit_ends_by_its_row_with_a_last_day() {
+    let before = import(&nothing(), vec![row(1, "24", "Tỉnh Bắc Ninh", "", "2025-07-01", "")]);
+    let ended = row(1, "24", "Tỉnh Bắc Ninh", "", "2025-07-01", "2027-06-30");
+    let unit = ended.unit;
+    let after = import(&before.hierarchy, vec![ended]).hierarchy;
+    assert!(after.unit(unit, day("2027-06-30")).is_some());
+    assert!(after.unit(unit, day("2027-07-01")).is_none());
+    assert!(after.by_code(NSO, "24", day("2027-07-01")).is_err());
+}
+
+#[test]
+fn a_unit_with_children_does_not_end() {
+    let before = import(&nothing(), bac_ninh()).hierarchy;
+    let ended = row(7, "24", "Tỉnh Bắc Ninh", "", "2025-07-01", "2027-06-30");
+    assert_eq!(problems(&before, vec![ended]), [(7, "valid_through_date", Reason::ParentNotValid)]);
+}
+
+#[test]
+fn another_code_ends_the_one_before() {
+    let before = import(&nothing(), vec![row(1, "27", "Tỉnh Bắc Ninh", "", "2025-01-01", "")]);
+    let recoded = later(row(1, "24", "Tỉnh Bắc Ninh", "", "2025-07-01", ""), "27", "2025-01-01");
+    let unit = recoded.unit;
+    let after = import(&before.hierarchy, vec![recoded]).hierarchy;
+    assert_eq!(after.by_code(NSO, "27", day("2025-06-30")), Ok(unit));
+    assert_eq!(after.by_code(NSO, "24", day("2025-07-01")), Ok(unit));
+    assert!(after.by_code(NSO, "27", day("2025-07-01")).is_err());
+}
+
+#[test]
+fn a_parent_is_whoever_has_the_code_then() {
+    let mut rows = bac_ninh();
+    rows.extend([
+        row(4, "213", "Thành phố Bắc Giang", "24", "", "2025-06-30"),
+        row(5, "07210", "Phường Ngô Quyền", "213", "", "2025-06-30"),
+    ]);
+    let hierarchy = import(&nothing(), rows).hierarchy;
+    let parent = |code: &str, first_day: &str| {
+        let first_day = (!first_day.is_empty()).then(|| day(first_day));
+        let unit = hierarchy.get(UnitId::new(NSO, code, first_day)).unwrap();
+        unit.versions[0].parent
+    };
+    assert_eq!(parent("213", ""), Some(UnitId::new(NSO, "24", None)));
+    assert_eq!(
+        parent("09427", "2025-07-01"),
+        Some(UnitId::new(NSO, "24", Some(day("2025-07-01"))))
+    );
+    // Known neither from when nor until when: the first that had the code, who is not there for all of that.
+    let department = row(9, "99999", "Xã không rõ", "24", "", "");
+    let found = merge(&hierarchy, &staged(vec![department])).unwrap_err();
+    assert_eq!((found[0].reason, found[0].field), (Reason::ParentNotValid, "parent_code"));
+    assert!(found[0].message.contains("Tỉnh Bắc Giang"), "{}", found[0].message);
+}
+
+#[test]
+fn every_bad_row_is_named() {
+    let before = import(&nothing(), bac_ninh()).hierarchy;
+    let cases = [
+        // A code that no one has on the row's first day, and one that another unit has then.
+        (
+            vec![row(1, "09430", "Xã Đại Đồng", "262", "2025-07-01", "")],
+            vec![(1, "parent_code", Reason::ParentNotValid)],
+        ),
+        (
+            vec![row(2, "09427", "Phường Thanh Khương", "24", "2026-01-01", "")],
+            vec![(2, "code", Reason::CodeTaken)],
+        ),
+        // Two new units with one code: both rows.
+        (
+            vec![
+                row(3, "09430", "Xã Một", "24", "2025-07-01", ""),
+                row(4, "09430", "Xã Hai", "24", "2026-01-01", ""),
+            ],
+            vec![(3, "code", Reason::CodeTaken), (4, "code", Reason::CodeTaken)],
+        ),
+        // The parent's code goes to another unit on the way.
+        (
+            vec![row(5, "09430", "Xã Ba", "24", "2025-01-01", "")],
+            vec![(5, "parent_code", Reason::ParentNotValid)],
+        ),
+        // The same unit under two names.
+        (
+            vec![
+                row(6, "09430", "Xã Bốn", "24", "2025-07-01", ""),
+                row(7, "09430", "Xã Năm", "24", "2025-07-01", ""),
+            ],
+            vec![
+                (6, "valid_from_date", Reason::ValidityOverlaps),
+                (7, "valid_from_date", Reason::ValidityOverlaps),
+            ],
+        ),
+        // Another name for what is there already.
+        (
+            vec![row(8, "24", "Tỉnh Kinh Bắc", "", "2025-07-01", "")],
+            vec![(8, "valid_from_date", Reason::ValidityOverlaps)],
+        ),
+        // A later version of a unit that there is not.
+        (
+            vec![later(
+                row(9, "24", "Thành phố Bắc Ninh", "", "2026-09-20", ""),
+                "27",
+                "2025-07-01",
+            )],
+            vec![(9, "code", Reason::CodeTaken), (9, "origin_code", Reason::RowInvalid)],
+        ),
+        // Each under the other.
+        (
+            vec![
+                row(10, "301", "Huyện Một", "302", "2025-07-01", ""),
+                row(11, "302", "Huyện Hai", "301", "2025-07-01", ""),
+            ],
+            vec![(10, "parent_code", Reason::Cycle), (11, "parent_code", Reason::Cycle)],
+        ),
+        // Under itself.
+        (
+            vec![row(12, "303", "Huyện Ba", "303", "2025-07-01", "")],
+            vec![(12, "parent_code", Reason::Cycle)],
+        ),
+        // Under its own child, from a later day on.
+        (
+            vec![later(
+                row(13, "24", "Thành phố Bắc Ninh", "09427", "2026-09-20", ""),
+                "24",
+                "2025-07-01",
+            )],
+            vec![(13, "parent_code", Reason::Cycle)],
+        ),
+    ];
+    for (rows, expected) in cases {
+        let name = rows[0].display_name.clone();
+        assert_eq!(problems(&before, rows), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_row_that_repeats_what_is_there_is_not_blamed_for_another() {
+    let mut rows: Vec<Row> = bac_ninh().into_iter().take(2).collect();
+    let before = import(&nothing(), rows.clone()).hierarchy;
+    let before = import(&before, vec![city()]).hierarchy;
+    let between = row(4, "24", "Tỉnh Kinh Bắc", "", "2027-01-01", "2027-12-31");
+    rows.push(later(between, "24", "2025-07-01"));
+    rows.push(Row { number: 5, validity: validity("2026-09-20", "2027-06-30"), ..city() });
+    assert_eq!(
+        problems(&before, rows),
+        [
+            (4, "valid_from_date", Reason::ValidityOverlaps),
+            (5, "valid_from_date", Reason::ValidityOverlaps)
+        ]
+    );
+}
+
+#[test]
+fn nobody_is_blamed_for_a_row_that_does_not_read() {
+    let mut rows = bac_ninh();
+    let province = rows.remove(1);
+    let problem = RowProblem {
+        row: province.number,
+        field: "kind",
+        reason: Reason::RowInvalid,
+        message: "kind is missing".to_owned(),
+    };
+    let spoilt = HashSet::from([province.code]);
+    let staged = Staged { rows, problems: vec![problem.clone()], spoilt };
+    assert_eq!(merge(&nothing(), &staged).unwrap_err(), [problem]);
+}
+
+/// Provinces, communes that move between them, and codes that go to other units: all of it right, in the order of time.
+fn sound_rows() -> impl Strategy<Value = Vec<Row>> {
+    // For each commune: under which province, whether the reform moves it, and whether it becomes another unit then.
+    let communes =
+        prop::collection::vec((0..3usize, prop::option::of(0..3usize), any::<bool>()), 0..12);
+    (communes, prop::collection::vec(any::<bool>(), 3)).prop_map(|(communes, cities)| {
+        let provinces = ["11", "12", "13"];
+        let mut rows = Vec::new();
+        for code in provinces {
+            rows.push(row(0, code, &format!("Tỉnh {code}"), "", "2020-01-01", ""));
+        }
+        for (number, (at, ..)) in communes.iter().enumerate() {
+            let code = format!("{:05}", number + 1);
+            let ends = if communes[number].2 { "2025-06-30" } else { "" };
+            rows.push(row(0, &code, &format!("Xã {code}"), provinces[*at], "2020-01-01", ends));
+        }
+        for (number, (_, moves, another)) in communes.iter().enumerate() {
+            let code = format!("{:05}", number + 1);
+            let Some(to) = moves else { continue };
+            let moved = row(0, &code, &format!("Xã {code}"), provinces[*to], "2025-07-01", "");
+            rows.push(if *another { moved } else { later(moved, &code, "2020-01-01") });
+        }
+        for (code, city) in provinces.into_iter().zip(cities) {
+            if city {
+                let row = row(0, code, &format!("Thành phố {code}"), "", "2026-09-20", "");
+                rows.push(later(row, code, "2020-01-01"));
+            }
+        }
+        for (number, row) in (1..).zip(&mut rows) {
+            row.number = number;
+        }
+        rows
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_rows_and_repeating_them_does_not_matter(
+        (rows, shuffled) in sound_rows().prop_flat_map(|rows| {
+            let twice: Vec<Row> = rows.iter().chain(&rows).cloned().collect();
+            (Just(rows), Just(twice).prop_shuffle())
+        }),
+    ) {
+        let once = import(&nothing(), rows.clone());
+        let other = import(&nothing(), shuffled.clone());
+        prop_assert_eq!(histories(&once.hierarchy), histories(&other.hierarchy));
+        for again in [rows, shuffled] {
+            let again = import(&once.hierarchy, again);
+            prop_assert!(again.changed.is_empty());
+            prop_assert_eq!(again.unchanged, once.hierarchy.len());
+        }
+    }
+
+    #[test]
+    fn what_comes_in_over_the_years_is_what_would_have_come_in_at_once(
+        (rows, cut) in sound_rows().prop_flat_map(|rows| {
+            let most = rows.len();
+            (Just(rows), 0..=most)
+        }),
+    ) {
+        let at_once = import(&nothing(), rows.clone());
+        let (first, second) = rows.split_at(cut);
+        let first = import(&nothing(), first.to_vec());
+        let second = import(&first.hierarchy, second.to_vec());
+        prop_assert_eq!(histories(&second.hierarchy), histories(&at_once.hierarchy));
+    }
+}

@@ -1,0 +1,66 @@
+//! The copy of the units that answers are made from.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use dunghan_hierarchy::Hierarchy;
+use dunghan_store::Position;
+use tokio::sync::Mutex;
+
+use crate::store::{Error, Store};
+
+/// The units as they are stored, in memory.
+///
+/// Before each answer the stored version is asked for, one number: what another replica has imported is seen at once. The
+/// units themselves are read again only when it has moved.
+pub(super) struct Current {
+    store: Store,
+    held: RwLock<Arc<Hierarchy>>,
+    reading: Mutex<()>,
+    /// The last position found, from where the next search begins.
+    position: RwLock<Position>,
+}
+
+impl Current {
+    pub(super) async fn load(store: Store) -> Result<Self, Error> {
+        let held = RwLock::new(Arc::new(store.hierarchy_fetch().await?));
+        Ok(Self { store, held, reading: Mutex::default(), position: RwLock::default() })
+    }
+
+    fn held(&self) -> Arc<Hierarchy> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The units as of now.
+    pub(super) async fn get(&self) -> Result<Arc<Hierarchy>, Error> {
+        let stored = self.store.hierarchy_version().await?;
+        let held = self.held();
+        if held.version() >= stored {
+            return Ok(held);
+        }
+        let _one_at_a_time = self.reading.lock().await;
+        let held = self.held();
+        if held.version() >= stored {
+            return Ok(held);
+        }
+        let read = Arc::new(self.store.hierarchy_fetch().await?);
+        self.replace(read.clone());
+        Ok(read)
+    }
+
+    /// Puts newer units in the place of those held.
+    pub(super) fn replace(&self, hierarchy: Arc<Hierarchy>) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        if held.version() < hierarchy.version() {
+            *held = hierarchy;
+        }
+    }
+
+    /// The position of the last event that consumers are told of, as ListEvents takes it; empty before the first.
+    pub(super) async fn events_position(&self) -> Result<String, Error> {
+        let before = *self.position.read().unwrap_or_else(PoisonError::into_inner);
+        let position = self.store.events_position(before).await?;
+        *self.position.write().unwrap_or_else(PoisonError::into_inner) = position;
+        let none = position == Position::default();
+        Ok(if none { String::new() } else { position.to_string() })
+    }
+}

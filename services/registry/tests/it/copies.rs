@@ -1,0 +1,117 @@
+//! StreamUnitHistories and ListEvents: what other services hold a copy by.
+
+use std::sync::Arc;
+
+use dunghan_events::Units;
+use dunghan_hierarchy::{Hierarchy, UnitHistory};
+use dunghan_host::Suite;
+use dunghan_proto::events::ListEventsRequest;
+use dunghan_proto::registry as pb;
+use dunghan_registry::{Registry, store::Store};
+use dunghan_store::Database;
+use dunghan_testkit::{ENGINES, Place, eventually, fields, refusal};
+use tonic::Code;
+
+use crate::{SOON, city, client, imported, name, start, tree};
+
+pub(crate) fn histories(hierarchy: &Hierarchy) -> Vec<UnitHistory> {
+    hierarchy.histories().cloned().collect()
+}
+
+/// Waits until the copy is of this version.
+async fn follows(units: &Units, version: u64) -> Arc<Hierarchy> {
+    eventually(SOON, async || {
+        let copy = units.fresh().await.unwrap();
+        (copy.version() == version).then_some(copy)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_copy_is_what_is_stored_and_follows_it() {
+    for engine in ENGINES {
+        let testing = start(engine).await;
+        let units = Units::new(testing.channel(&["service"]));
+        assert!(units.current().await.unwrap().is_empty());
+        imported(&testing, tree()).await;
+        // What it has it goes on with, until it asks.
+        assert!(units.current().await.unwrap().is_empty());
+        follows(&units, 1).await;
+        imported(&testing, vec![city()]).await;
+        let copy = follows(&units, 2).await;
+        let city = name("24", "2025-07-01").parse().unwrap();
+        assert_eq!(copy.get(city).unwrap().versions.len(), 2);
+
+        let place = testing.stop().await;
+        let database = Database::open(&place.location, "registry").await.unwrap();
+        let stored = Store::new(database).hierarchy_fetch().await.unwrap();
+        assert_eq!((histories(&copy), copy.version()), (histories(&stored), stored.version()));
+    }
+}
+
+#[tokio::test]
+async fn a_copy_comes_to_rest_once_it_has_what_there_is() {
+    for engine in ENGINES {
+        let testing = start(engine).await;
+        let mut service = client(&testing, "service");
+        let mut last = String::new();
+        for (version, rows) in [(0, Vec::new()), (1, tree()), (2, vec![city()])] {
+            if !rows.is_empty() {
+                imported(&testing, rows).await;
+            }
+            let before = last;
+            last = eventually(SOON, async || {
+                let stream = service.stream_unit_histories(pb::StreamUnitHistoriesRequest {});
+                let mut stream = stream.await.unwrap().into_inner();
+                let part = stream.message().await.unwrap().unwrap();
+                // The units are never older than the position, whether or not their event is told of yet.
+                assert_eq!(part.hierarchy_version, version);
+                assert_eq!(stream.message().await.unwrap(), None);
+                let after = part.event_position;
+                let request = ListEventsRequest { after: after.clone(), ..Default::default() };
+                let events = service.list_events(request).await.unwrap().into_inner().events;
+                let rests = events.is_empty() && (version == 0 || after != before);
+                rests.then_some(after)
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_another_replica_imports_is_answered_at_once() {
+    for engine in ENGINES {
+        let place = Place::new(engine).await;
+        let location = place.location.clone();
+        let suite = Suite::new().with::<Registry>();
+        let testing = dunghan_testkit::start_at(suite, place, crate::now(), &[]).await;
+        imported(&testing, tree()).await;
+        let mut reader = client(&testing, "reader");
+        let listed = reader.list_units(pb::ListUnitsRequest::default()).await.unwrap().into_inner();
+        assert_eq!((listed.total_size, listed.hierarchy_version), (5, 1));
+
+        let replica = Store::new(Database::open(&location, "registry").await.unwrap());
+        let stored = replica.hierarchy_fetch().await.unwrap();
+        let mut unit = stored.get(name("09430", "2025-07-01").parse().unwrap()).unwrap().clone();
+        unit.versions[0].display_name = "Xã Đại Đồng Thành".to_owned();
+        replica.units_replace(1, &[&unit], crate::now()).await.unwrap();
+
+        let request = pb::GetUnitRequest { name: unit.id.to_string(), as_of_date: None };
+        let answer = reader.get_unit(request).await.unwrap().into_inner();
+        assert_eq!(answer.display_name, "Xã Đại Đồng Thành");
+    }
+}
+
+#[tokio::test]
+async fn copies_and_events_are_for_services_and_operators() {
+    let testing = start(ENGINES[0]).await;
+    let mut reader = client(&testing, "reader");
+    let refused = reader.list_events(ListEventsRequest::default()).await.unwrap_err();
+    assert_eq!(refusal(&refused), (Code::PermissionDenied, "ROLE_MISSING".to_owned()));
+    let request = pb::StreamUnitHistoriesRequest {};
+    let refused = reader.stream_unit_histories(request).await.unwrap_err();
+    assert_eq!(refusal(&refused), (Code::PermissionDenied, "ROLE_MISSING".to_owned()));
+    let bad = ListEventsRequest { after: "x".to_owned(), ..Default::default() };
+    let refused = client(&testing, "operator").list_events(bad).await.unwrap_err();
+    assert_eq!(fields(&refused), ["after"]);
+}
