@@ -1,0 +1,513 @@
+//! The arguments: what can be typed, and the help for it.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use dunghan_calendar::{Family, Period};
+
+use crate::input::{self, Lifetime, UnitRef};
+
+const AFTER_HELP: &str = "\
+Units are given by statistics code (24, 09427), with the date on which the code
+is meant where that is not today (27787:2024-09-14, or --as-of), by another
+scheme's code (SCHEME/CODE), or by name (units/UUID). Times are RFC 3339, or
+2026-05-20T08:00, which is taken in Viet Nam (+07:00).
+
+Exit codes:
+  0  done; also when the answer is that something is missing or overdue
+  1  the server refused (code REASON: message, then one line for each field),
+     or something failed
+  2  the arguments or a file do not read; every bad row is named with its line
+  3  the server cannot be reached";
+
+const CLIENT_HELP: &str = "Server";
+
+/// Keeps periodic reports and dossiers on time.
+#[derive(Debug, Parser)]
+#[command(name = "dunghan", version, after_help = AFTER_HELP, max_term_width = 80)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run all four services in this process, logging to standard error
+    Serve(Serve),
+    /// Bring the databases up to date, without serving
+    Migrate(ConfigArgs),
+    /// Print the configuration in force as TOML, secrets masked
+    Config(ConfigArgs),
+    /// Sign a token with the data folder's issuer key
+    Token(Token),
+    /// Administrative units: list, show, find, import
+    Units(Units),
+    /// Rules by which units owe reports: list, import
+    Regimes(Regimes),
+    /// Reports: list, show, submit
+    Reports(Reports),
+    /// Who owes which report, and where each stands
+    Obligations(Obligations),
+    /// How many of a period's reports are there, and who is missing
+    Rates(Rates),
+    /// Why an obligation stands as it does, as a text that can be forwarded
+    Explain(Explain),
+    /// Administrative dossiers: import, summary (form II.06a)
+    Dossiers(Dossiers),
+    /// Dossiers that are due and whose completion is not recorded
+    Overdue(Overdue),
+    /// What supervisors were told
+    Notices(Notices),
+    /// Find now what has fallen due, and tell supervisors; twice is harmless
+    Sweep(Sweep),
+    /// Add one indicator up over a unit's subtree
+    Rollup(Rollup),
+    /// Windows of periods, and due dates in working days; needs no server
+    Calendar(Calendar),
+    /// See it work on real units and five real reports, in a temporary folder
+    Demo(Demo),
+}
+
+/// Where the configuration comes from.
+#[derive(Args, Debug)]
+pub(crate) struct ConfigArgs {
+    /// The folder for data and the issuer's key
+    #[arg(long, value_name = "DIR", env = "DUNGHAN_DATA_DIR", default_value = "./dunghan-data")]
+    pub(crate) data_dir: PathBuf,
+    /// A TOML file with configuration
+    #[arg(long, value_name = "FILE", env = "DUNGHAN_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// A key of the configuration, over file and environment
+    /// (DUNGHAN_SECTION__KEY)
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE", value_parser = input::setting)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Address and port to listen on; port 0 is any free one
+    /// [default: 127.0.0.1:7878]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Token {
+    /// ROLE, ROLE@UNIT or ROLE@regimes/REGIME, with ROLE one of reader,
+    /// reporter, supervisor, importer, operator. A unit given by code is looked
+    /// up at the server
+    #[arg(long = "grant", value_name = "GRANT", required = true)]
+    pub(crate) grants: Vec<String>,
+    /// How long it holds: 30m, 8h, 7d
+    #[arg(long = "for", value_name = "DURATION", default_value = "8h")]
+    pub(crate) lifetime: Lifetime,
+    /// Who holds it, for records of who did what
+    #[arg(long, value_name = "NAME", default_value = "operator")]
+    pub(crate) subject: String,
+    /// The server to ask for units given by code
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "DUNGHAN_ADDRESS",
+        default_value = "http://127.0.0.1:7878"
+    )]
+    pub(crate) address: String,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people, 80 columns wide
+    Table,
+    /// One JSON value
+    Json,
+}
+
+/// What every command that asks a server takes.
+#[derive(Args, Debug)]
+#[command(next_help_heading = CLIENT_HELP)]
+pub(crate) struct ClientArgs {
+    /// Where the server is
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "DUNGHAN_ADDRESS",
+        default_value = "http://127.0.0.1:7878",
+        global = true
+    )]
+    pub(crate) address: String,
+    /// The token to send. Without one, and with an issuer.pem in the data
+    /// folder, a token is signed for this call that lets it do everything an
+    /// operator, supervisor, importer and reporter may
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "DUNGHAN_TOKEN",
+        hide_env_values = true,
+        global = true
+    )]
+    pub(crate) token: Option<String>,
+    /// The folder whose issuer.pem signs where no token is given
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "DUNGHAN_DATA_DIR",
+        default_value = "./dunghan-data",
+        global = true
+    )]
+    pub(crate) data_dir: PathBuf,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Table, global = true)]
+    pub(crate) output: Format,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Units {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    #[command(subcommand)]
+    pub(crate) verb: UnitsVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UnitsVerb {
+    /// Units valid on a date, by statistics code
+    List {
+        /// Only this level; may be given several times
+        #[arg(long = "level", value_name = "LEVEL", value_parser = input::level)]
+        levels: Vec<dunghan_hierarchy::Level>,
+        /// Only the direct children of this unit
+        #[arg(long, value_name = "UNIT")]
+        parent: Option<UnitRef>,
+        /// The date for which to answer [default: today]
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<NaiveDate>,
+        /// How many to list; 0 is all
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: usize,
+    },
+    /// One unit
+    Show {
+        unit: UnitRef,
+        /// The date for which to answer [default: today]
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<NaiveDate>,
+    },
+    /// Find units by name; accents, case and kind words may be missing
+    Find {
+        text: String,
+        /// Only below this unit
+        #[arg(long, value_name = "UNIT")]
+        within: Option<UnitRef>,
+        /// The date for which to answer [default: today]
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<NaiveDate>,
+    },
+    /// Load units, all or none; loading twice is harmless
+    Import {
+        /// A CSV file
+        #[arg(required_unless_present = "bundled")]
+        file: Option<PathBuf>,
+        /// The lists that come with the program: before and after 1 July 2025,
+        /// and the changes of 2026
+        #[arg(long, conflicts_with = "file")]
+        bundled: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Regimes {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    #[command(subcommand)]
+    pub(crate) verb: RegimesVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegimesVerb {
+    /// All regimes
+    List,
+    /// Put the regimes of a JSON file in force; those that are already, the
+    /// same, are left as they are
+    Import { file: PathBuf },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Reports {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    #[command(subcommand)]
+    pub(crate) verb: ReportsVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportsVerb {
+    /// Reports of a unit and of all below it, the last created first
+    List {
+        /// The unit; without one, everything the token may read
+        #[arg(long, value_name = "UNIT")]
+        unit: Option<UnitRef>,
+        /// Only under this regime
+        #[arg(long, value_name = "REGIME")]
+        regime: Option<String>,
+        /// Only for this period
+        #[arg(long, value_name = "PERIOD")]
+        period: Option<Period>,
+        /// The date on which the unit's code is meant [default: today]
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<NaiveDate>,
+    },
+    /// One report with its figures and findings
+    Show {
+        /// The unit that reports, or the report's whole name,
+        /// units/UUID/reports/UUID
+        target: String,
+        /// The regime
+        #[arg(long, value_name = "REGIME")]
+        regime: Option<String>,
+        /// The period
+        #[arg(long, value_name = "PERIOD")]
+        period: Option<Period>,
+        /// The date on which the unit's code is meant [default: today]
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<NaiveDate>,
+    },
+    /// Create the report of a JSON file and hand it over. A draft that is
+    /// there already is replaced
+    Submit { file: PathBuf },
+}
+
+/// Which obligations.
+#[derive(Args, Debug)]
+pub(crate) struct Obligations {
+    /// The unit at the top; without one, everything the token may read
+    pub(crate) unit: Option<UnitRef>,
+    /// Only under this regime
+    #[arg(long, value_name = "REGIME")]
+    pub(crate) regime: Option<String>,
+    /// Only for this period
+    #[arg(long, value_name = "PERIOD")]
+    pub(crate) period: Option<Period>,
+    /// Only where they stand so: open, on_time, late, missing, waived,
+    /// no_due_time; may be given several times
+    #[arg(long = "standing", value_name = "STANDING", value_parser = input::standing)]
+    pub(crate) standings: Vec<dunghan_proto::compliance::Standing>,
+    /// The moment for which to answer [default: now]
+    #[arg(long, value_name = "TIME", value_parser = input::time)]
+    pub(crate) at: Option<DateTime<Utc>>,
+    /// The date on which the unit's code is meant [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) as_of: Option<NaiveDate>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Rates {
+    /// The unit at the top
+    pub(crate) unit: UnitRef,
+    /// The regime
+    #[arg(long, value_name = "REGIME")]
+    pub(crate) regime: String,
+    /// The period
+    #[arg(long, value_name = "PERIOD")]
+    pub(crate) period: Period,
+    /// The moment for which to answer [default: now]
+    #[arg(long, value_name = "TIME", value_parser = input::time)]
+    pub(crate) at: Option<DateTime<Utc>>,
+    /// The date on which the unit's code is meant [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) as_of: Option<NaiveDate>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// The unit that owes, or the whole name of the obligation,
+    /// units/UUID/obligations/REGIME~PERIOD
+    pub(crate) target: String,
+    /// The regime
+    #[arg(long, value_name = "REGIME")]
+    pub(crate) regime: Option<String>,
+    /// The period
+    #[arg(long, value_name = "PERIOD")]
+    pub(crate) period: Option<Period>,
+    /// The moment for which to answer [default: now]
+    #[arg(long, value_name = "TIME", value_parser = input::time)]
+    pub(crate) at: Option<DateTime<Utc>>,
+    /// The date on which the unit's code is meant [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) as_of: Option<NaiveDate>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Dossiers {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    #[command(subcommand)]
+    pub(crate) verb: DossiersVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DossiersVerb {
+    /// Record dossiers of one unit, all or none; what is known already stays.
+    ///
+    /// Columns: dossier_id, field, channel (online or direct_or_postal),
+    /// receive_time, term (3d, 8h or same-day), complete_time, record_time.
+    /// The last two may be empty or left out.
+    Import {
+        /// A CSV file in UTF-8 with these column names in its first line
+        file: PathBuf,
+        /// Whose dossiers these are
+        #[arg(long, value_name = "UNIT")]
+        unit: UnitRef,
+        /// The date on which the unit's code is meant [default: today]
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<NaiveDate>,
+    },
+    /// Form II.06a of Circular 01/2020/TT-VPCP, counted from the ledger
+    Summary {
+        unit: UnitRef,
+        /// The period
+        #[arg(long, value_name = "PERIOD")]
+        period: Period,
+        /// A row of the form, in order, also where it is all zeros; may be
+        /// given several times
+        #[arg(long = "field", value_name = "FIELD")]
+        fields: Vec<String>,
+        /// The date on which the unit's code is meant [default: today]
+        #[arg(long, value_name = "DATE")]
+        as_of: Option<NaiveDate>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Overdue {
+    /// The unit at the top
+    pub(crate) unit: UnitRef,
+    /// The moment for which to answer [default: now]
+    #[arg(long, value_name = "TIME", value_parser = input::time)]
+    pub(crate) at: Option<DateTime<Utc>>,
+    /// The date on which the unit's code is meant [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) as_of: Option<NaiveDate>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Notices {
+    /// The recipient; without one, everyone's
+    pub(crate) unit: Option<UnitRef>,
+    /// The date on which the unit's code is meant [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) as_of: Option<NaiveDate>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Sweep {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Rollup {
+    /// The unit over whose subtree to add up
+    pub(crate) unit: UnitRef,
+    /// The regime
+    #[arg(long, value_name = "REGIME")]
+    pub(crate) regime: String,
+    /// The period
+    #[arg(long, value_name = "PERIOD")]
+    pub(crate) period: Period,
+    /// A key of the regime's form
+    #[arg(long, value_name = "KEY")]
+    pub(crate) indicator: String,
+    /// A row of a table; without one, figures outside of tables
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) category: String,
+    /// The date on which the unit's code is meant [default: today]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) as_of: Option<NaiveDate>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Calendar {
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Table, global = true)]
+    pub(crate) output: Format,
+    #[command(subcommand)]
+    pub(crate) verb: CalendarVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CalendarVerb {
+    /// The days that a period covers
+    Period {
+        /// 202605, 2026Q2, 2026S1, 2026N9, 2026 or 2023-01-01--2024-05-31
+        name: Period,
+        /// nd09 (from the 15th to the 14th) or calendar
+        #[arg(long, value_name = "FAMILY", default_value_t = Family::Nd09)]
+        family: Family,
+    },
+    /// The date that many working days after another
+    Due {
+        /// The day after which counting begins: a cut-off, or a receipt
+        date: NaiveDate,
+        /// How many
+        #[arg(long, value_name = "N")]
+        working_days: u16,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// End after the last page instead of serving on
+    #[arg(long)]
+    pub(crate) exit: bool,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+    /// Address and port to listen on; port 0 is any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) listen: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_help_is_wider_than_80_columns() {
+        fn check(command: &mut clap::Command) {
+            let help = command.render_long_help().to_string();
+            // The line of usage alone does not wrap.
+            for line in help.lines().filter(|line| !line.starts_with("Usage:")) {
+                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            }
+            command.get_subcommands_mut().for_each(check);
+        }
+        let mut command = Cli::command();
+        command.build();
+        check(&mut command);
+    }
+}

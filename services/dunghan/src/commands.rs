@@ -1,0 +1,45 @@
+//! What each command does: parse, call, print. One file for each noun.
+
+mod calendar;
+mod dossiers;
+mod notices;
+mod obligations;
+mod regimes;
+mod reports;
+mod rollup;
+mod serve;
+mod token;
+mod units;
+
+use crate::cli::{Cli, Command};
+use crate::demo;
+use crate::failure::Failure;
+
+pub(crate) use dossiers::{SummaryRow, record, summary_table};
+pub(crate) use obligations::Rate;
+pub(crate) use regimes::create as create_regime;
+pub(crate) use reports::submit as submit_report;
+pub(crate) use units::import as import_units;
+
+/// Runs one command to its end.
+pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Serve(args) => serve::serve(args).await,
+        Command::Migrate(args) => serve::migrate(&args).await,
+        Command::Config(args) => serve::config(&args),
+        Command::Token(args) => token::token(args).await,
+        Command::Units(args) => units::units(args).await,
+        Command::Regimes(args) => regimes::regimes(args).await,
+        Command::Reports(args) => reports::reports(args).await,
+        Command::Obligations(args) => obligations::obligations(args).await,
+        Command::Rates(args) => obligations::rates(args).await,
+        Command::Explain(args) => obligations::explain(args).await,
+        Command::Dossiers(args) => dossiers::dossiers(args).await,
+        Command::Overdue(args) => dossiers::overdue(args).await,
+        Command::Notices(args) => notices::notices(args).await,
+        Command::Sweep(args) => notices::sweep(args).await,
+        Command::Rollup(args) => rollup::rollup(args).await,
+        Command::Calendar(args) => calendar::calendar(&args),
+        Command::Demo(args) => Box::pin(demo::demo(args)).await,
+    }
+}

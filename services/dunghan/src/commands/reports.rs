@@ -1,0 +1,405 @@
+//! `reports`: what units hand over.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, FixedOffset, NaiveDate};
+use dunghan_calendar::{Family, Period};
+use dunghan_proto::submission as pb;
+use dunghan_proto::submission::report::State;
+use dunghan_proto::submission::value::{Figure, Qualifier, Role};
+use serde::Serialize;
+
+use crate::cli::{Format, Reports, ReportsVerb};
+use crate::client::{Client, PAGE};
+use crate::failure::Failure;
+use crate::input::{self, ReportFile, Target};
+use crate::output::{self, Column, Rows, plain, show_date, show_period, show_time, word};
+
+#[derive(Serialize)]
+struct Report {
+    name: String,
+    regime: String,
+    period: String,
+    form: String,
+    state: String,
+    document: Document,
+    values: Vec<Value>,
+    findings: Vec<Finding>,
+    receive_time: Option<DateTime<FixedOffset>>,
+    receipt_evidence: Option<Evidence>,
+    declared_cut_off_date: Option<NaiveDate>,
+    submitter: String,
+}
+
+#[derive(Serialize)]
+struct Document {
+    number: String,
+    symbol: String,
+    document_date: Option<NaiveDate>,
+    declared_periods: Vec<DeclaredPeriod>,
+}
+
+#[derive(Serialize)]
+struct DeclaredPeriod {
+    period: String,
+    place: String,
+}
+
+#[derive(Serialize)]
+struct Value {
+    indicator: String,
+    category: String,
+    role: String,
+    start_date: Option<NaiveDate>,
+    end_date: Option<NaiveDate>,
+    count: Option<i64>,
+    ratio: Option<Ratio>,
+    percent: Option<String>,
+    text: Option<String>,
+    qualifier: Option<String>,
+    stated_percent: Option<String>,
+    quote: String,
+}
+
+#[derive(Serialize)]
+struct Ratio {
+    numerator: i64,
+    denominator: i64,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    rule: String,
+    severity: String,
+    discrepancy: Option<String>,
+    field: String,
+    message: String,
+    evidence: String,
+    recomputed_percent: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Evidence {
+    kind: String,
+    reference: String,
+}
+
+impl From<pb::Report> for Report {
+    fn from(report: pb::Report) -> Self {
+        let document = report.document.clone().unwrap_or_default();
+        Self {
+            state: word(report.state().as_str_name(), "STATE_"),
+            receive_time: output::time(report.receive_time.as_ref()),
+            declared_cut_off_date: output::date(report.declared_cut_off_date.as_ref()),
+            receipt_evidence: report.receipt_evidence.as_ref().map(|evidence| Evidence {
+                kind: word(evidence.kind().as_str_name(), "KIND_"),
+                reference: evidence.reference.clone(),
+            }),
+            document: Document {
+                document_date: output::date(document.document_date.as_ref()),
+                declared_periods: document
+                    .declared_periods
+                    .iter()
+                    .map(|declared| DeclaredPeriod {
+                        period: declared.period.clone(),
+                        place: word(declared.place().as_str_name(), "PLACE_"),
+                    })
+                    .collect(),
+                number: document.number,
+                symbol: document.symbol,
+            },
+            name: report.name,
+            regime: report.regime,
+            period: report.period,
+            form: report.form,
+            values: report.values.into_iter().map(Value::from).collect(),
+            findings: report.findings.into_iter().map(Finding::from).collect(),
+            submitter: report.submitter,
+        }
+    }
+}
+
+impl From<pb::Value> for Value {
+    fn from(value: pb::Value) -> Self {
+        let role = if value.role() == Role::Unspecified { Role::Actual } else { value.role() };
+        let qualifier = Some(value.qualifier()).filter(|q| *q != Qualifier::Unspecified);
+        let mut view = Self {
+            role: word(role.as_str_name(), "ROLE_"),
+            qualifier: qualifier.map(|qualifier| word(qualifier.as_str_name(), "QUALIFIER_")),
+            start_date: output::date(value.start_date.as_ref()),
+            end_date: output::date(value.end_date.as_ref()),
+            indicator: value.indicator,
+            category: value.category,
+            count: None,
+            ratio: None,
+            percent: None,
+            text: None,
+            stated_percent: value.stated_percent.map(|percent| percent.value),
+            quote: value.quote,
+        };
+        match value.figure {
+            Some(Figure::Count(count)) => view.count = Some(count),
+            Some(Figure::Ratio(pb::Ratio { numerator, denominator })) => {
+                view.ratio = Some(Ratio { numerator, denominator });
+            }
+            Some(Figure::Percent(percent)) => view.percent = Some(percent.value),
+            Some(Figure::Text(text)) => view.text = Some(text),
+            None => {}
+        }
+        view
+    }
+}
+
+impl From<pb::Finding> for Finding {
+    fn from(finding: pb::Finding) -> Self {
+        let discrepancy = Some(finding.discrepancy())
+            .filter(|discrepancy| *discrepancy != pb::finding::Discrepancy::Unspecified);
+        Self {
+            severity: word(finding.severity().as_str_name(), "SEVERITY_"),
+            discrepancy: discrepancy.map(|kind| word(kind.as_str_name(), "DISCREPANCY_")),
+            rule: finding.rule,
+            field: finding.field,
+            message: finding.message,
+            evidence: finding.evidence,
+            recomputed_percent: finding.recomputed_percent.map(|percent| percent.value),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct List {
+    reports: Vec<Report>,
+}
+
+pub(super) async fn reports(args: Reports) -> Result<(), Failure> {
+    let format = args.client.output;
+    match args.verb {
+        ReportsVerb::List { unit, regime, period, as_of } => {
+            let client = Client::connect(&args.client).await?;
+            let request = pb::ListReportsRequest {
+                parent: client.unit_name_or_all(unit.as_ref(), as_of).await?,
+                regime: regime.as_deref().map_or_else(String::new, input::regime_name),
+                period: period.map_or_else(String::new, |period| period.to_string()),
+                ..Default::default()
+            };
+            let reports = list(&client, request).await?.into_iter().map(Report::from).collect();
+            let reports = List { reports };
+            let units = match format {
+                Format::Table => units(&client, &reports).await,
+                Format::Json => HashMap::new(),
+            };
+            output::print(format, &reports, |reports| table(reports, &units))
+        }
+        ReportsVerb::Show { target, regime, period, as_of } => {
+            let target = input::target(target, "/reports/", regime.as_deref(), period)?;
+            let client = Client::connect(&args.client).await?;
+            let name = match target {
+                Target::Name(name) => name,
+                Target::Of { unit, regime, period } => {
+                    let parent = client.unit_name(&unit, as_of).await?;
+                    let none = format!("{unit} has no report under {regime} for {period}");
+                    let found =
+                        own(&client, parent, regime, period.to_string(), Vec::new()).await?;
+                    found.ok_or_else(|| Failure::Failed(anyhow::anyhow!(none)))?.name
+                }
+            };
+            let report = client.submission().get_report(pb::GetReportRequest { name }).await?;
+            output::print(format, &Report::from(report.into_inner()), show)
+        }
+        ReportsVerb::Submit { file } => {
+            let report = input::in_file(&file, input::report(&input::read(&file)?))?;
+            let client = Client::connect(&args.client).await?;
+            let report = submit(&client, report).await?;
+            output::print(format, &Report::from(report), show)
+        }
+    }
+}
+
+async fn list(
+    client: &Client,
+    mut request: pb::ListReportsRequest,
+) -> Result<Vec<pb::Report>, Failure> {
+    request.page_size = PAGE;
+    let mut reports = Vec::new();
+    loop {
+        let page = client.submission().list_reports(request.clone()).await?.into_inner();
+        reports.extend(page.reports);
+        if page.next_page_token.is_empty() {
+            return Ok(reports);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+/// The unit's own report for one period, not those of units below it.
+async fn own(
+    client: &Client,
+    parent: String,
+    regime: String,
+    period: String,
+    states: Vec<i32>,
+) -> Result<Option<pb::Report>, Failure> {
+    let own = format!("{parent}/");
+    let request = pb::ListReportsRequest { parent, regime, period, states, ..Default::default() };
+    let found = list(client, request).await?;
+    Ok(found.into_iter().find(|report| report.name.starts_with(&own)))
+}
+
+fn unit_of(report: &Report) -> &str {
+    report.name.split("/reports/").next().unwrap_or_default()
+}
+
+/// The names of the units that report, each on the cut-off day of its period.
+async fn units(client: &Client, list: &List) -> HashMap<String, String> {
+    let mut units = HashMap::new();
+    for report in &list.reports {
+        let unit = unit_of(report);
+        if units.contains_key(unit) {
+            continue;
+        }
+        let period = report.period.parse::<Period>().ok();
+        let as_of = period.map(|period| period.window(Family::Nd09).cut_off);
+        let shown = client.label(unit, as_of).await;
+        units.insert(unit.to_owned(), shown);
+    }
+    units
+}
+
+/// Creates the report of a file and hands it over. A draft that is there already, from an attempt that was refused,
+/// is replaced.
+pub(crate) async fn submit(client: &Client, file: ReportFile) -> Result<pb::Report, Failure> {
+    let parent = client.unit_name(&file.unit, None).await?;
+    let request = pb::CreateReportRequest {
+        parent: parent.clone(),
+        report: Some(file.report.clone()),
+        request_id: uuid::Uuid::new_v4().to_string(),
+    };
+    let draft = match client.submission().create_report(request).await {
+        Ok(draft) => draft.into_inner(),
+        Err(status) => replace_draft(client, &parent, file.report, status.into()).await?,
+    };
+    let (asserted_receive_time, receipt_evidence) = file.receipt.unzip();
+    let request = pb::SubmitReportRequest {
+        name: draft.name,
+        etag: draft.etag,
+        request_id: uuid::Uuid::new_v4().to_string(),
+        asserted_receive_time,
+        receipt_evidence,
+    };
+    Ok(client.submission().submit_report(request).await?.into_inner())
+}
+
+async fn replace_draft(
+    client: &Client,
+    parent: &str,
+    report: pb::Report,
+    refused: Failure,
+) -> Result<pb::Report, Failure> {
+    if refused.reason().as_deref() != Some("REPORT_EXISTS") {
+        return Err(refused);
+    }
+    let states = vec![State::Draft.into()];
+    let (regime, period) = (report.regime.clone(), report.period.clone());
+    let Some(draft) = own(client, parent.to_owned(), regime, period, states).await? else {
+        return Err(refused);
+    };
+    let report = pb::Report { name: draft.name, etag: draft.etag, ..report };
+    let request = pb::UpdateReportRequest { report: Some(report), update_mask: None };
+    Ok(client.submission().update_report(request).await?.into_inner())
+}
+
+fn table(list: &List, units: &HashMap<String, String>) -> String {
+    use Column::{Number, Text};
+    let mut rows = Rows::new(&[
+        Text("Unit"),
+        Text("Regime"),
+        Text("Period"),
+        Text("State"),
+        Text("Received"),
+        Number("Findings"),
+    ]);
+    for report in &list.reports {
+        rows.row([
+            units.get(unit_of(report)).cloned().unwrap_or_default(),
+            report.regime.trim_start_matches("regimes/").to_owned(),
+            show_period(&report.period),
+            plain(&report.state),
+            show_time(report.receive_time),
+            report.findings.len().to_string(),
+        ]);
+    }
+    rows.text()
+}
+
+fn show(report: &Report) -> String {
+    use Column::{Number, Text};
+    let document = &report.document;
+    let number = [document.number.as_str(), document.symbol.as_str()].join("/");
+    let evidence = report.receipt_evidence.as_ref();
+    let mut text = output::pairs(&[
+        ("Report", report.name.clone()),
+        ("Regime", report.regime.clone()),
+        ("Period", show_period(&report.period)),
+        ("State", plain(&report.state)),
+        ("Received", show_time(report.receive_time)),
+        (
+            "By",
+            evidence.map_or_else(String::new, |e| format!("{} ({})", e.reference, plain(&e.kind))),
+        ),
+        ("Number", if number == "/" { String::new() } else { number }),
+        ("Dated", show_date(document.document_date)),
+        ("Declared cut-off", show_date(report.declared_cut_off_date)),
+    ]);
+    let mut values = Rows::new(&[
+        Text("Indicator"),
+        Text("Category"),
+        Text("Until"),
+        Number("Figure"),
+        Number("Stated %"),
+    ]);
+    for value in &report.values {
+        values.row([
+            format!("{}{}", value.indicator, role(&value.role)),
+            value.category.clone(),
+            show_date(value.end_date),
+            figure(value),
+            value.stated_percent.clone().unwrap_or_default(),
+        ]);
+    }
+    text.push_str(&format!("\n\n{}", values.text()));
+    if !report.findings.is_empty() {
+        let mut findings =
+            Rows::new(&[Text("Severity"), Text("Rule"), Text("Finding"), Text("Evidence")]);
+        for finding in &report.findings {
+            findings.row([
+                plain(&finding.severity),
+                plain(finding.discrepancy.as_ref().unwrap_or(&finding.rule)),
+                finding.message.clone(),
+                finding.evidence.clone(),
+            ]);
+        }
+        text.push_str(&format!("\n\n{}", findings.text()));
+    }
+    text
+}
+
+fn role(role: &str) -> String {
+    if role == "ACTUAL" { String::new() } else { format!(" ({})", plain(role)) }
+}
+
+fn figure(value: &Value) -> String {
+    let qualifier = match value.qualifier.as_deref() {
+        Some("MORE_THAN") => "> ",
+        Some("ABOUT") => "~ ",
+        Some("ABOUT_MORE_THAN") => "~> ",
+        _ => "",
+    };
+    let figure = match (value.count, &value.ratio, &value.percent, &value.text) {
+        (Some(count), ..) => count.to_string(),
+        (_, Some(ratio), ..) => format!("{}/{}", ratio.numerator, ratio.denominator),
+        (_, _, Some(percent), _) => format!("{percent} %"),
+        (_, _, _, Some(text)) => text.clone(),
+        (None, None, None, None) => String::new(),
+    };
+    format!("{qualifier}{figure}")
+}

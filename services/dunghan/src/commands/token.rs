@@ -1,0 +1,49 @@
+//! `token`: signs what lets a person or a program call the services.
+
+use dunghan_rpc::{Grant, Issuer};
+
+use crate::cli::Token;
+use crate::client::{self, Client};
+use crate::failure::Failure;
+use crate::input::UnitRef;
+use crate::output;
+
+pub(super) async fn token(args: Token) -> Result<(), Failure> {
+    let config = super::serve::read(&args.config)?;
+    let key = config.issuer_key();
+    if !key.exists() {
+        // A key made here would sign tokens that no server knows.
+        return Err(Failure::input(format_args!(
+            "there is no key {}: run `dunghan serve` once, or give its --data-dir",
+            key.display()
+        )));
+    }
+    let issuer = Issuer::read(&key).map_err(|e| Failure::Failed(e.into()))?;
+    let mut grants = Vec::new();
+    for text in &args.grants {
+        grants.push(grant(text, &args, &issuer).await?);
+    }
+    output::write(&client::sign(&issuer, &args.subject, grants, args.lifetime.0)?)
+}
+
+/// Reads a grant; a unit given by code is asked for at the server, with a token for that alone.
+async fn grant(text: &str, args: &Token, issuer: &Issuer) -> Result<Grant, Failure> {
+    if let Ok(grant) = text.parse() {
+        return Ok(grant);
+    }
+    let unreadable =
+        || Failure::Input(text.parse::<Grant>().err().iter().map(ToString::to_string).collect());
+    let (role, unit) = text.split_once('@').ok_or_else(unreadable)?;
+    let unit: UnitRef = unit.parse().map_err(|_| unreadable())?;
+    let role: Grant = role.parse().map_err(|_| unreadable())?;
+    let own = client::sign(
+        issuer,
+        "cli",
+        vec!["reader".parse().map_err(|_| unreadable())?],
+        chrono::TimeDelta::minutes(5),
+    )?;
+    let client = Client::new(client::channel(&args.address).await?, &own)?;
+    let name = client.unit_name(&unit, None).await?;
+    let id = name.parse().map_err(|_| unreadable())?;
+    Ok(Grant { over: dunghan_rpc::Over::Subtree(id), ..role })
+}

@@ -1,0 +1,132 @@
+//! How a command ends when it does not end well: what is said, and the exit code.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The server said no.
+    Refused(Box<Status>),
+    /// What was given does not read; one line for each thing wrong with it.
+    Input(Vec<String>),
+    /// There is no server there.
+    Unreachable { address: String, cause: String },
+    /// Something else failed.
+    Failed(anyhow::Error),
+}
+
+impl Failure {
+    /// One thing wrong with what was given.
+    pub(crate) fn input(problem: impl fmt::Display) -> Self {
+        Self::Input(vec![problem.to_string()])
+    }
+
+    /// As `--help` documents them.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Refused(_) | Self::Failed(_) => 1,
+            Self::Input(_) => 2,
+            Self::Unreachable { .. } => 3,
+        })
+    }
+
+    /// The reason that the server gave, without its prefix.
+    pub(crate) fn reason(&self) -> Option<String> {
+        let Self::Refused(status) = self else { return None };
+        let info = status.get_details_error_info()?;
+        Some(info.reason.trim_start_matches("ERROR_REASON_").to_owned())
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        // Every refusal of the suite carries ErrorInfo; what lacks it was made on this side of the connection.
+        let transport = status.get_details_error_info().is_none()
+            && matches!(status.code(), Code::Unavailable | Code::Unknown);
+        if transport {
+            let cause = status.message().to_owned();
+            return Self::Unreachable { address: "the server".to_owned(), cause };
+        }
+        Self::Refused(Box::new(status))
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<dunghan_host::ConfigError> for Failure {
+    fn from(error: dunghan_host::ConfigError) -> Self {
+        Self::input(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(status) => {
+                f.write_str(code_name(status.code()))?;
+                if let Some(reason) = self.reason() {
+                    write!(f, " {reason}")?;
+                }
+                write!(f, ": {}", status.message())?;
+                let violations = status.get_details_bad_request();
+                violations
+                    .into_iter()
+                    .flat_map(|request| request.field_violations)
+                    .try_for_each(|one| write!(f, "\n  {}: {}", one.field, one.description))
+            }
+            Self::Input(problems) => f.write_str(&problems.join("\n")),
+            Self::Unreachable { address, cause } => {
+                write!(f, "{address} cannot be reached: {cause}\nIs `dunghan serve` running?")
+            }
+            Self::Failed(error) => write!(f, "{error:#}"),
+        }
+    }
+}
+
+/// As the gRPC specification writes it.
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dunghan_rpc::{bad_field, refuse};
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_prints_its_code_its_reason_and_each_field_on_its_own_line() {
+        let reason = dunghan_proto::policy::ErrorReason::OutOfScope;
+        let refused = Failure::from(refuse(Code::PermissionDenied, reason, "not yours", []));
+        assert_eq!(refused.to_string(), "PERMISSION_DENIED OUT_OF_SCOPE: not yours");
+        let refused = Failure::from(bad_field("scope", "must be units/{unit}"));
+        let text = "INVALID_ARGUMENT INVALID_FIELD: scope must be units/{unit}\n  scope: must be units/{unit}";
+        assert_eq!(refused.to_string(), text);
+    }
+}

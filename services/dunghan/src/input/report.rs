@@ -1,0 +1,224 @@
+//! One report as a JSON file holds it.
+
+use chrono::NaiveDate;
+use dunghan_calendar::Period;
+use dunghan_proto::submission as pb;
+use dunghan_proto::submission::declared_period::Place;
+use dunghan_proto::submission::receipt_evidence::Kind;
+use dunghan_proto::submission::value::{Figure, Qualifier, Role};
+use dunghan_proto::r#type::Decimal;
+use dunghan_rpc::field::{pb_date, pb_decimal, pb_time};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{UnitRef, json, word};
+
+/// A report of a file: as the contract has it, with its unit as people name it.
+#[derive(Clone, Debug)]
+pub(crate) struct ReportFile {
+    pub(crate) unit: UnitRef,
+    pub(crate) report: pb::Report,
+    /// When and where it was received, where that was elsewhere and earlier.
+    pub(crate) receipt: Option<(prost_types::Timestamp, pb::ReceiptEvidence)>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    unit: UnitRef,
+    regime: String,
+    period: Period,
+    declared_cut_off_date: Option<NaiveDate>,
+    #[serde(default)]
+    document: RawDocument,
+    #[serde(default)]
+    values: Vec<Value>,
+    #[serde(default)]
+    narrative: String,
+    receipt: Option<RawReceipt>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawDocument {
+    number: String,
+    symbol: String,
+    document_date: Option<NaiveDate>,
+    declared_periods: Vec<RawPeriod>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPeriod {
+    period: Period,
+    place: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawReceipt {
+    receive_time: String,
+    kind: String,
+    reference: String,
+}
+
+/// Exactly one of count, ratio, percent and text. Decimals are strings: a JSON number would lose what was written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawValue {
+    indicator: String,
+    #[serde(default)]
+    category: String,
+    #[serde(default = "actual")]
+    role: String,
+    start_date: Option<NaiveDate>,
+    end_date: Option<NaiveDate>,
+    count: Option<i64>,
+    ratio: Option<RawRatio>,
+    percent: Option<rust_decimal::Decimal>,
+    text: Option<String>,
+    qualifier: Option<String>,
+    stated_percent: Option<rust_decimal::Decimal>,
+    #[serde(default)]
+    quote: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRatio {
+    numerator: i64,
+    denominator: i64,
+}
+
+fn actual() -> String {
+    "actual".to_owned()
+}
+
+/// The report of a JSON file, or everything that is wrong with it.
+pub(crate) fn report(bytes: &[u8]) -> Result<ReportFile, Vec<String>> {
+    let raw: Raw = json::document(bytes)?;
+    let values = json::elements("values", raw.values, value);
+    let (mut problems, mut places) = (Vec::new(), Vec::new());
+    for (index, RawPeriod { period, place }) in raw.document.declared_periods.iter().enumerate() {
+        match word("PLACE_", place, Place::from_str_name) {
+            Some(place) => {
+                let (period, place) = (period.to_string(), place.into());
+                places.push(pb::DeclaredPeriod { period, place });
+            }
+            None => problems
+                .push(format!("document.declared_periods[{index}]: there is no place {place:?}")),
+        }
+    }
+    let receipt = raw.receipt.map(|raw| {
+        let time = super::time(&raw.receive_time)?;
+        let kind = word("KIND_", &raw.kind, Kind::from_str_name)
+            .ok_or_else(|| format!("there is no kind {:?}", raw.kind))?;
+        let evidence = pb::ReceiptEvidence { kind: kind.into(), reference: raw.reference };
+        Ok::<_, String>((pb_time(time), evidence))
+    });
+    let receipt = receipt.transpose().map_err(|why| problems.push(format!("receipt: {why}"))).ok();
+    let values = values.map_err(|mut bad| problems.append(&mut bad)).ok();
+    let (Some(receipt), Some(values), true) = (receipt, values, problems.is_empty()) else {
+        return Err(problems);
+    };
+    let document = pb::Document {
+        number: raw.document.number,
+        symbol: raw.document.symbol,
+        document_date: raw.document.document_date.map(pb_date),
+        declared_periods: places,
+    };
+    Ok(ReportFile {
+        unit: raw.unit,
+        report: pb::Report {
+            regime: super::regime_name(&raw.regime),
+            period: raw.period.to_string(),
+            document: Some(document),
+            values,
+            narrative: raw.narrative,
+            declared_cut_off_date: raw.declared_cut_off_date.map(pb_date),
+            ..Default::default()
+        },
+        receipt,
+    })
+}
+
+fn value(raw: RawValue) -> Result<pb::Value, String> {
+    let role = word("ROLE_", &raw.role, Role::from_str_name)
+        .ok_or_else(|| format!("there is no role {:?}", raw.role))?;
+    let qualifier = raw.qualifier.map(|text| {
+        word("QUALIFIER_", &text, Qualifier::from_str_name)
+            .ok_or_else(|| format!("there is no qualifier {text:?}"))
+    });
+    let qualifier = qualifier.transpose()?.unwrap_or_default();
+    let figures = [
+        raw.count.map(Figure::Count),
+        raw.ratio.map(|RawRatio { numerator, denominator }| {
+            Figure::Ratio(pb::Ratio { numerator, denominator })
+        }),
+        raw.percent.map(|percent| Figure::Percent(pb_decimal(percent))),
+        raw.text.map(Figure::Text),
+    ];
+    let mut figures = figures.into_iter().flatten();
+    let (Some(figure), None) = (figures.next(), figures.next()) else {
+        return Err("has not exactly one of count, ratio, percent and text".to_owned());
+    };
+    Ok(pb::Value {
+        indicator: raw.indicator,
+        category: raw.category,
+        role: role.into(),
+        start_date: raw.start_date.map(pb_date),
+        end_date: raw.end_date.map(pb_date),
+        figure: Some(figure),
+        qualifier: qualifier.into(),
+        stated_percent: raw.stated_percent.map(|percent| Decimal { value: percent.to_string() }),
+        quote: raw.quote,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = r#""unit": "09427:2026-05-14", "regime": "cds", "period": "202605""#;
+
+    fn read(rest: &str) -> Result<ReportFile, Vec<String>> {
+        report(format!("{{{HEAD}, {rest}}}").as_bytes())
+    }
+
+    #[test]
+    fn a_percentage_keeps_the_digits_that_were_written() {
+        let file = read(r#""values": [{"indicator": "a", "percent": "84.50"}]"#).unwrap();
+        let expected = Figure::Percent(Decimal { value: "84.50".to_owned() });
+        assert_eq!(file.report.values[0].figure, Some(expected));
+        assert_eq!(file.report.regime, "regimes/cds");
+    }
+
+    #[test]
+    fn every_bad_value_is_named() {
+        let problems = read(
+            r#""values": [{"indicator": "a", "count": 1}, {"indicator": "a", "cuont": 1},
+                {"indicator": "a"}, {"indicator": "a", "count": 1, "text": "x"}, {"indicator": "a", "count": 1, "role": "x"}],
+               "document": {"declared_periods": [{"period": "202605", "place": "margin"}]},
+               "receipt": {"receive_time": "yesterday", "kind": "register", "reference": "12"}"#,
+        );
+        let problems = problems.unwrap_err();
+        let begins = [
+            "document.declared_periods[0]: there is no place \"margin\"",
+            "receipt: \"yesterday\"",
+            "values[1]: unknown field `cuont`",
+            "values[2]: has not exactly one",
+            "values[3]: has not exactly one",
+            "values[4]: there is no role \"x\"",
+        ];
+        assert_eq!(problems.len(), begins.len(), "{problems:#?}");
+        for (problem, begin) in problems.iter().zip(begins) {
+            assert!(problem.starts_with(begin), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_document_that_is_no_json_says_where() {
+        assert!(report(b"{\n  \"unit\": 24").unwrap_err()[0].contains("line 2"));
+        assert!(read(r#""perod": 1"#).unwrap_err()[0].contains("unknown field `perod`"));
+    }
+}
