@@ -1,1 +1,20 @@
-//! The whole system.
+//! The whole system: what needs all services at once, and what holds for all of it.
+#![expect(clippy::unwrap_used, reason = "a helper that fails has to end the test")]
+
+mod architecture;
+mod authz_coverage;
+mod contract;
+mod proto_conventions;
+mod raw;
+mod roll_up;
+
+use dunghan_aggregation::Aggregation;
+use dunghan_compliance::Compliance;
+use dunghan_host::Suite;
+use dunghan_registry::Registry;
+use dunghan_submission::Submission;
+
+/// All services in one process.
+fn suite() -> Suite {
+    Suite::new().with::<Registry>().with::<Submission>().with::<Compliance>().with::<Aggregation>()
+}

@@ -46,8 +46,8 @@ pub async fn list_events(
     let events = stored
         .into_iter()
         .map(|row| {
-            let event =
-                Event::decode(row.payload.as_slice()).map_err(|e| internal("reading an event", &e))?;
+            let event = Event::decode(row.payload.as_slice())
+                .map_err(|e| internal("reading an event", &e))?;
             Ok(Event {
                 position: row.position.to_string(),
                 event_id: row.id.to_string(),
@@ -56,9 +56,7 @@ pub async fn list_events(
             })
         })
         .collect::<Result<Vec<_>, Status>>()?;
-    let next_page_token = events
-        .last()
-        .filter(|_| more)
-        .map_or_else(String::new, |last| last.position.clone());
+    let next_page_token =
+        events.last().filter(|_| more).map_or_else(String::new, |last| last.position.clone());
     Ok(ListEventsResponse { events, next_page_token })
 }

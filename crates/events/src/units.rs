@@ -3,11 +3,13 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use dunghan_hierarchy::{Hierarchy, Identifier, Kind, Level, UnitHistory, UnitId, Validity, Version};
+use dunghan_hierarchy::{
+    Hierarchy, Identifier, Kind, Level, UnitHistory, UnitId, Validity, Version,
+};
 use dunghan_proto::events::ListEventsRequest;
-use dunghan_proto::r#type::Date;
 use dunghan_proto::registry as pb;
 use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
+use dunghan_proto::r#type::Date;
 use dunghan_rpc::{Peer, field, internal, peer_failed};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;

@@ -128,17 +128,14 @@ impl Caller {
 
 fn out_of_scope(unit: UnitId) -> Status {
     let message = format!("the caller has no such right over {unit}");
-    refuse(
-        Code::PermissionDenied,
-        ErrorReason::OutOfScope,
-        message,
-        [("unit", unit.to_string())],
-    )
+    refuse(Code::PermissionDenied, ErrorReason::OutOfScope, message, [("unit", unit.to_string())])
 }
 
 /// Not a role or not a scope.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} is not ROLE, ROLE@units/UNIT or ROLE@regimes/REGIME, with ROLE one of reader, reporter, supervisor, importer, operator, service")]
+#[error(
+    "{0} is not ROLE, ROLE@units/UNIT or ROLE@regimes/REGIME, with ROLE one of reader, reporter, supervisor, importer, operator, service"
+)]
 pub struct NotAGrant(String);
 
 impl FromStr for Grant {
@@ -179,9 +176,7 @@ mod tests {
     #[test]
     fn a_grant_prints_as_it_reads() {
         let unit = UnitId::new("nso", "24", None);
-        for text in
-            ["operator", "supervisor@regimes/cds-24", &format!("reporter@{unit}")]
-        {
+        for text in ["operator", "supervisor@regimes/cds-24", &format!("reporter@{unit}")] {
             assert_eq!(text.parse::<Grant>().unwrap().to_string(), text);
         }
         for bad in ["", "king", "reader@24", "unspecified", "reader@units/24"] {

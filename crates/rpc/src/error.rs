@@ -77,7 +77,10 @@ pub fn field_violations<R: Reason>(
     let first = violations.first().map_or_else(String::new, |(field, _)| field.clone());
     let mut details = details(reason, [("field", first)]);
     details.set_bad_request(
-        violations.into_iter().map(|(field, why)| FieldViolation::new(field, why)).collect::<Vec<_>>(),
+        violations
+            .into_iter()
+            .map(|(field, why)| FieldViolation::new(field, why))
+            .collect::<Vec<_>>(),
     );
     Status::with_error_details(code, message, details)
 }

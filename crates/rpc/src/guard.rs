@@ -15,8 +15,11 @@ use tower::{Layer, Service};
 use crate::{Caller, Issuer, Policies, refuse};
 
 /// Services that need no token: whoever can reach the port may ask whether it lives and what it offers.
-const OPEN: [&str; 3] =
-    ["/grpc.health.v1.Health/", "/grpc.reflection.v1.ServerReflection/", "/grpc.reflection.v1alpha.ServerReflection/"];
+const OPEN: [&str; 3] = [
+    "/grpc.health.v1.Health/",
+    "/grpc.reflection.v1.ServerReflection/",
+    "/grpc.reflection.v1alpha.ServerReflection/",
+];
 
 mod futures_core {
     pub(super) type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
@@ -102,8 +105,11 @@ impl GuardLayer {
                 [("path", path.to_owned())],
             )
         })?;
-        let grants: Vec<_> =
-            identity.grants.into_iter().filter(|grant| policy.roles.contains(&grant.role)).collect();
+        let grants: Vec<_> = identity
+            .grants
+            .into_iter()
+            .filter(|grant| policy.roles.contains(&grant.role))
+            .collect();
         if grants.is_empty() {
             let roles: Vec<_> = policy
                 .roles

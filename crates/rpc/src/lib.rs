@@ -14,7 +14,9 @@ mod policy;
 mod token;
 
 pub use caller::{Caller, Grant, Over};
-pub use error::{Reason, bad_field, bad_field_for, field_violations, internal, peer_failed, refuse};
+pub use error::{
+    Reason, bad_field, bad_field_for, field_violations, internal, peer_failed, refuse,
+};
 pub use guard::{Guard, GuardLayer};
 pub use page::{Page, page_size};
 pub use peer::{BoxError, Peer, authorized, peer};

@@ -35,7 +35,8 @@ impl Policies {
         Ok(Self(
             methods
                 .filter_map(|method| {
-                    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+                    let path =
+                        format!("/{}/{}", method.parent_service().full_name(), method.name());
                     Some((path, declared(&pool, &method)?))
                 })
                 .collect(),
@@ -66,7 +67,8 @@ fn declared(pool: &DescriptorPool, method: &MethodDescriptor) -> Option<Policy> 
 
 fn roles(policy: &DynamicMessage) -> Vec<Role> {
     let roles = policy.get_field_by_name("roles");
-    let numbers = roles.iter().filter_map(|v| v.as_list()).flatten().filter_map(Value::as_enum_number);
+    let numbers =
+        roles.iter().filter_map(|v| v.as_list()).flatten().filter_map(Value::as_enum_number);
     numbers.filter_map(|number| Role::try_from(number).ok()).collect()
 }
 

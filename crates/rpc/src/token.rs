@@ -81,9 +81,8 @@ impl Issuer {
         let shown = file.display().to_string();
         if !file.exists() {
             let key = SigningKey::generate(&mut rand_core::OsRng);
-            let pem = key
-                .to_pkcs8_pem(LineEnding::LF)
-                .map_err(|_| IssuerError::Key(shown.clone()))?;
+            let pem =
+                key.to_pkcs8_pem(LineEnding::LF).map_err(|_| IssuerError::Key(shown.clone()))?;
             write_secret(file, pem.as_bytes()).map_err(|e| IssuerError::File(shown.clone(), e))?;
         }
         Self::read(file)
@@ -141,7 +140,8 @@ impl Issuer {
         if data.header.typ.as_deref() != Some(TYPE) {
             return Err(jsonwebtoken::errors::ErrorKind::InvalidToken.into());
         }
-        let grants = data.claims.grants.iter().map(|grant| grant.parse()).collect::<Result<_, _>>()?;
+        let grants =
+            data.claims.grants.iter().map(|grant| grant.parse()).collect::<Result<_, _>>()?;
         Ok(Identity { subject: data.claims.sub, grants })
     }
 }

@@ -1,0 +1,25 @@
+# What there is to do with a checkout. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint
+
+# Which tests: every package, or for example `make test TESTS="-p dunghan-registry"`.
+TESTS ?= --workspace
+# Handed to the demo, for example `make demo DEMO_ARGS=--help`.
+DEMO_ARGS ?=
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/:.* ## /\t/' | expand -t 8
+
+demo: ## Start the suite on data of its own and walk through it
+	cargo run -p dunghan -- demo $(DEMO_ARGS)
+
+test: ## Run all tests, on SQLite and on a PostgreSQL of its own
+	scripts/setup test
+	scripts/with-postgres scripts/run-tests $(TESTS)
+
+lint: ## Check format, lints, contracts and documentation; changes nothing
+	scripts/setup lint
+	cargo fmt --all --check
+	cd proto && ../node_modules/.bin/buf format --diff --exit-code && ../node_modules/.bin/buf lint
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps

@@ -1,0 +1,3 @@
+//! What is done in the background.
+
+pub(crate) mod intake;

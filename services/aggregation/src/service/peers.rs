@@ -1,0 +1,77 @@
+//! What has to be asked of other services for an answer.
+
+use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
+use dunghan_proto::compliance::{GetRegimeRequest, ListObligationsRequest};
+use dunghan_proto::submission::GetFormRequest;
+use dunghan_proto::submission::indicator::Kind;
+use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
+use dunghan_rpc::{Peer, peer_failed};
+use tonic::Status;
+
+use crate::convert::{Asked, obligation};
+use crate::domain::Obligation;
+use crate::error::{Refused, compliance_failed};
+
+const LARGEST_PAGE: i32 = 1000;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Peers {
+    submission: SubmissionServiceClient<Peer>,
+    compliance: ComplianceServiceClient<Peer>,
+}
+
+impl Peers {
+    pub(crate) fn new(submission: Peer, compliance: Peer) -> Self {
+        Self {
+            submission: SubmissionServiceClient::new(submission),
+            compliance: ComplianceServiceClient::new(compliance),
+        }
+    }
+
+    /// Whether the regime's form has the indicator, and whether it can be added at all. A percentage can, where units
+    /// state its parts.
+    pub(crate) async fn must_be_additive(&self, asked: &Asked) -> Result<(), Status> {
+        let name = asked.regime_name();
+        let request = GetRegimeRequest { name: name.clone() };
+        let regime = self.compliance.clone().get_regime(request).await;
+        let regime = regime.map_err(|e| compliance_failed(e, "", &name))?.into_inner();
+        let request = GetFormRequest { name: regime.form };
+        let form = self.submission.clone().get_form(request).await;
+        let form = form.map_err(|e| peer_failed("submission", e))?.into_inner();
+        let indicator = form.indicators.iter().find(|one| one.key == asked.indicator);
+        match indicator.map(|one| one.kind()) {
+            None => {
+                let indicator = asked.indicator.clone();
+                Err(Refused::UnknownIndicator { form: form.name, indicator }.into())
+            }
+            Some(Kind::Years) => Err(Refused::Years(asked.indicator.clone()).into()),
+            Some(Kind::Unspecified | Kind::Count | Kind::Percent) => Ok(()),
+        }
+    }
+
+    /// Who in the subtree owes the report, and where each stands. Not the reporting rate: that one does not list those
+    /// who are on time.
+    pub(crate) async fn obligations(&self, asked: &Asked) -> Result<Vec<Obligation>, Status> {
+        let mut request = ListObligationsRequest {
+            scope: asked.scope.to_string(),
+            regime: asked.regime_name(),
+            period: asked.period.to_string(),
+            page_size: LARGEST_PAGE,
+            ..Default::default()
+        };
+        let mut obligations = Vec::new();
+        loop {
+            let page = self.compliance.clone().list_obligations(request.clone()).await;
+            let page = page
+                .map_err(|e| compliance_failed(e, &request.scope, &request.regime))?
+                .into_inner();
+            for owed in page.obligations {
+                obligations.push(obligation(owed)?);
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(obligations);
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Every rpc of the contract is guarded, by enumeration: one that is added without a guard fails here.
+
+use chrono::{DateTime, Utc};
+use dunghan_proto::policy::Role;
+use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
+use dunghan_proto::registry::{ImportUnitsRequest, Kind, Level, ListUnitsRequest};
+use dunghan_proto::r#type::Date;
+use dunghan_rpc::{Grant, Over, Policy};
+use dunghan_testkit::{Engine, Testing, refusal, start};
+use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
+use tonic::Code;
+
+use crate::contract::{methods, path, policy, pool};
+use crate::raw::{call, call_path, filled, refused, set};
+use crate::suite;
+
+const ROLES: [Role; 6] =
+    [Role::Reader, Role::Reporter, Role::Supervisor, Role::Importer, Role::Operator, Role::Service];
+
+/// What stands for the parts of a name below the unit; nothing of that name has to exist.
+const BELOW: [(&str, &str); 3] = [
+    ("{report}", "0198f000-0000-7000-8000-000000000000"),
+    ("{obligation}", "none~202605"),
+    ("{dossier}", "H24.101-260518-0001"),
+];
+
+fn now() -> DateTime<Utc> {
+    "2026-05-20T02:00:00Z".parse().unwrap()
+}
+
+/// The suite with two provinces of one commune each; and the communes' names.
+async fn two_provinces() -> (Testing, String, String) {
+    let testing = start(suite(), Engine::Sqlite, now()).await;
+    let mut registry = RegistryServiceClient::new(testing.channel(&["operator"]));
+    let row = |code: &str, parent: &str| {
+        let (kind, level) = if parent.is_empty() {
+            (Kind::Tinh, Level::Province)
+        } else {
+            (Kind::Xa, Level::Commune)
+        };
+        ImportUnitsRequest {
+            code: code.to_owned(),
+            parent_code: parent.to_owned(),
+            display_name: format!("Đơn vị {code}"),
+            kind: kind.into(),
+            level: level.into(),
+            valid_from_date: Some(Date { year: 2025, month: 7, day: 1 }),
+            ..ImportUnitsRequest::default()
+        }
+    };
+    let rows = vec![row("24", ""), row("52", ""), row("09427", "24"), row("21733", "52")];
+    let imported = registry.import_units(tokio_stream::iter(rows)).await.unwrap().into_inner();
+    assert_eq!((imported.created_count, imported.problems), (4, vec![]));
+    let communes = ListUnitsRequest { levels: vec![Level::Commune.into()], ..Default::default() };
+    let communes = registry.list_units(communes).await.unwrap().into_inner().units;
+    let [own, neighbour] = communes.try_into().unwrap();
+    (testing, own.name, neighbour.name)
+}
+
+fn over(role: Role, unit: Option<&str>) -> String {
+    let over = unit.map_or(Over::Everything, |unit| Over::Subtree(unit.parse().unwrap()));
+    Grant { role, over }.to_string()
+}
+
+/// A request that reads, about this unit where the rpc is about one.
+fn about(method: &MethodDescriptor, policy: &Policy, unit: &str) -> DynamicMessage {
+    let mut request = filled(&method.input());
+    if !policy.scope_field.is_empty() {
+        let mut name = policy.scope_pattern.replace("units/{unit}", unit);
+        for (part, id) in BELOW {
+            name = name.replace(part, id);
+        }
+        assert!(!name.contains('{'), "say in BELOW what stands for the rest of {name}");
+        set(&mut request, &policy.scope_field, Value::String(name));
+    }
+    request
+}
+
+#[tokio::test]
+async fn no_rpc_answers_a_caller_without_a_token_that_holds() {
+    let (testing, unit, _) = two_provinces().await;
+    let elsewhere = start(suite(), Engine::Sqlite, now()).await;
+    let forged = elsewhere.token(&["operator", "service"]);
+    let (socket, inside) = (testing.anonymous(), testing.started.in_process());
+    let without =
+        [(&socket, None), (&inside, None), (&socket, Some("x")), (&socket, Some(&*forged))];
+    for method in methods(&pool()) {
+        let request = about(&method, &policy(&method).unwrap(), &unit);
+        for (peer, token) in without {
+            let answer = call(peer, token, &method, &request).await;
+            let unauthenticated = (Code::Unauthenticated, "UNAUTHENTICATED".to_owned());
+            let what = method.full_name();
+            assert_eq!(refused(answer, what).await, unauthenticated, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_rpc_answers_a_role_that_it_does_not_list() {
+    let (testing, unit, _) = two_provinces().await;
+    let peer = testing.anonymous();
+    for method in methods(&pool()) {
+        let policy = policy(&method).unwrap();
+        let request = about(&method, &policy, &unit);
+        let others = ROLES.into_iter().filter(|role| !policy.roles.contains(role));
+        let mut grants: Vec<Vec<String>> = others.map(|role| vec![over(role, None)]).collect();
+        grants.push(grants.concat());
+        grants.push(Vec::new());
+        for grants in grants {
+            let grants: Vec<_> = grants.iter().map(String::as_str).collect();
+            let token = testing.token(&grants);
+            let answer = call(&peer, Some(&token), &method, &request).await;
+            let role_missing = (Code::PermissionDenied, "ROLE_MISSING".to_owned());
+            let what = format!("{} {grants:?}", method.full_name());
+            assert_eq!(refused(answer, &what).await, role_missing, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_rpc_about_a_unit_answers_a_caller_of_the_unit_next_door() {
+    let (testing, own, neighbour) = two_provinces().await;
+    let (peer, mut checked) = (testing.anonymous(), 0);
+    for method in methods(&pool()) {
+        let policy = policy(&method).unwrap();
+        if policy.scope_field.is_empty() {
+            continue;
+        }
+        let request = about(&method, &policy, &neighbour);
+        for role in &policy.roles {
+            let grant = over(*role, Some(&own));
+            let token = testing.token(&[&grant]);
+            let answer = call(&peer, Some(&token), &method, &request).await;
+            let out_of_scope = (Code::PermissionDenied, "OUT_OF_SCOPE".to_owned());
+            let what = format!("{} {grant}", method.full_name());
+            assert_eq!(refused(answer, &what).await, out_of_scope, "{what}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 0);
+}
+
+#[tokio::test]
+async fn a_listed_role_over_the_unit_is_let_through_everywhere() {
+    let (testing, own, _) = two_provinces().await;
+    let peer = testing.anonymous();
+    for method in methods(&pool()) {
+        let policy = policy(&method).unwrap();
+        let request = about(&method, &policy, &own);
+        for role in &policy.roles {
+            let unit = (!policy.scope_field.is_empty()).then_some(own.as_str());
+            let token = testing.token(&[&over(*role, unit)]);
+            let answer = call(&peer, Some(&token), &method, &request).await;
+            if let Err(status) = answer {
+                let denied = [Code::PermissionDenied, Code::Unauthenticated];
+                let (code, reason) = refusal(&status);
+                let name = method.full_name();
+                assert!(!denied.contains(&code), "{name} refuses {role:?}: {reason}");
+                assert_ne!(code, Code::Internal, "{name} fails: {status:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_contract_does_not_have_is_refused() {
+    let (testing, ..) = two_provinces().await;
+    let all: Vec<_> = ROLES.into_iter().map(|role| over(role, None)).collect();
+    let all: Vec<_> = all.iter().map(String::as_str).collect();
+    let (token, peers) = (testing.token(&all), [testing.anonymous(), testing.started.in_process()]);
+    let known = path(&methods(&pool())[0]);
+    for unknown in [
+        format!("{known}s"),
+        "/dunghan.registry.v1.RegistryService/DeleteUnit".to_owned(),
+        "/dunghan.unknown.v1.UnknownService/GetUnit".to_owned(),
+    ] {
+        for peer in &peers {
+            let answer = call_path(peer, Some(&token), &unknown, Vec::new()).await;
+            let no_policy = (Code::PermissionDenied, "NO_POLICY".to_owned());
+            assert_eq!(refused(answer, &unknown).await, no_policy, "{unknown}");
+        }
+    }
+}
