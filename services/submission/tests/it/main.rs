@@ -1,1 +1,14 @@
 //! The service's rpcs over a socket, and its store on both engines.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod batch_get;
+mod create_report;
+mod five_reports;
+mod forms;
+mod get_report;
+mod list_reports;
+mod peers;
+mod store_conformance;
+mod submit_report;
+mod update_report;
+mod world;

@@ -1,0 +1,247 @@
+//! One figure of a report.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::NaiveDate;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
+
+/// Whether the figure says what is, what is wanted, or is there for context only.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// What was done or found.
+    #[default]
+    Actual,
+    /// What is aimed at.
+    Target,
+    /// Mentioned in passing.
+    Context,
+}
+
+/// How exact the figure claims to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Qualifier {
+    /// Nothing else is said.
+    #[default]
+    Exact,
+    /// "trên", "hơn".
+    MoreThan,
+    /// "khoảng".
+    About,
+    /// "khoảng trên".
+    AboutMoreThan,
+}
+
+/// A percentage as it is stated, with the number of decimals it is stated with: 84.5 is not 84.50.
+///
+/// At most 6 digits before the point and 4 after it, and not negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Percent(Decimal);
+
+/// The most decimals of a percentage.
+pub const MOST_DECIMALS: u32 = 4;
+const MOST_DIGITS: usize = 6;
+
+/// Why a text is no percentage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAPercent {
+    /// NaN, infinity, an exponent, too many digits, or no number at all.
+    #[error("is no decimal of at most 6 digits before and 4 after the point, such as 84.54")]
+    NotANumber,
+    /// Below zero.
+    #[error("must not be negative")]
+    Negative,
+}
+
+impl Percent {
+    /// As a decimal; its scale is the number of decimals stated.
+    pub fn decimal(self) -> Decimal {
+        self.0
+    }
+
+    /// How many decimals are stated.
+    pub fn decimals(self) -> u32 {
+        self.0.scale()
+    }
+
+    /// As a whole number of the last decimal stated: 8454 for 84.54.
+    pub(crate) fn scaled(self) -> i128 {
+        self.0.mantissa()
+    }
+}
+
+impl FromStr for Percent {
+    type Err = NotAPercent;
+
+    /// Digits and a point, nothing else: what else a decimal parser takes (exponents, underscores, blanks) is a slip
+    /// of whoever sent it.
+    fn from_str(text: &str) -> Result<Self, NotAPercent> {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let (whole, decimals) = digits.split_once('.').unwrap_or((digits, "0"));
+        let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let fits = all_digits(whole)
+            && all_digits(decimals)
+            && whole.len() <= MOST_DIGITS
+            && decimals.len() <= MOST_DECIMALS as usize;
+        if !fits {
+            return Err(NotAPercent::NotANumber);
+        }
+        let value: Decimal = digits.parse().map_err(|_| NotAPercent::NotANumber)?;
+        if text.starts_with('-') && !value.is_zero() {
+            return Err(NotAPercent::Negative);
+        }
+        Ok(Self(value))
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A part and its whole. The part is not greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ratio {
+    part: u64,
+    whole: u64,
+}
+
+impl Ratio {
+    /// `None` where the part is greater than the whole.
+    pub fn new(part: u64, whole: u64) -> Option<Self> {
+        (part <= whole).then_some(Self { part, whole })
+    }
+
+    /// The numerator.
+    pub fn part(self) -> u64 {
+        self.part
+    }
+
+    /// The denominator.
+    pub fn whole(self) -> u64 {
+        self.whole
+    }
+}
+
+/// What is stated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Figure {
+    /// A number of things.
+    Count(u64),
+    /// A part and its whole.
+    Ratio(Ratio),
+    /// A percentage without its parts.
+    Percent(Percent),
+}
+
+/// What tells a figure from the others of its report.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Key {
+    /// A key of the form.
+    pub indicator: String,
+    /// A row of a table; empty outside of tables.
+    pub category: String,
+    /// What is, or what is wanted.
+    pub role: Role,
+    /// First day covered, where the report says so.
+    pub start: Option<NaiveDate>,
+    /// Last day covered, where the report says so.
+    pub end: Option<NaiveDate>,
+}
+
+impl Key {
+    /// Whether two figures can be held against each other: same row, same role, and no dates that differ.
+    pub(crate) fn comparable(&self, other: &Self) -> bool {
+        self.category == other.category && self.comparable_across_rows(other)
+    }
+
+    /// As [`comparable`](Self::comparable), whatever the rows.
+    pub(crate) fn comparable_across_rows(&self, other: &Self) -> bool {
+        let agree = |one: Option<NaiveDate>, two: Option<NaiveDate>| {
+            one.zip(two).is_none_or(|(one, two)| one == two)
+        };
+        self.role == other.role && agree(self.start, other.start) && agree(self.end, other.end)
+    }
+}
+
+/// One figure of a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Value {
+    /// What it is about.
+    #[serde(flatten)]
+    pub key: Key,
+    /// What is stated.
+    pub figure: Figure,
+    /// How exactly.
+    pub qualifier: Qualifier,
+    /// The percentage stated beside a count or a ratio.
+    pub stated_percent: Option<Percent>,
+    /// The sentence it came from.
+    pub quote: String,
+}
+
+impl Value {
+    /// The number of things, where one is stated exactly: the count, or the part of a ratio.
+    pub(crate) fn exact_count(&self) -> Option<u64> {
+        if self.qualifier != Qualifier::Exact {
+            return None;
+        }
+        match self.figure {
+            Figure::Count(count) => Some(count),
+            Figure::Ratio(ratio) => Some(ratio.part()),
+            Figure::Percent(_) => None,
+        }
+    }
+}
+
+/// The name of a row as it is compared: one encoding of its letters, no blanks around it.
+pub fn category(text: &str) -> String {
+    text.trim().nfc().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentage_is_digits_and_a_point_and_keeps_its_decimals() {
+        for (text, decimals, scaled) in
+            [("84.54", 2, 8454), ("84.540", 3, 84540), ("100", 0, 100), ("0.0001", 4, 1)]
+        {
+            let percent: Percent = text.parse().unwrap();
+            assert_eq!((percent.decimals(), percent.scaled()), (decimals, scaled), "{text}");
+            assert_eq!(percent.to_string(), text);
+            let json = serde_json::to_string(&percent).unwrap();
+            assert_eq!(serde_json::from_str::<Percent>(&json).unwrap().to_string(), text);
+        }
+        for text in [
+            "", "-", ".", "84.", ".5", "NaN", "Infinity", "inf", "1e308", "1E2", "84,54", " 84",
+            "8_4", "+84", "1234567", "0.12345", "٣", "84.5.4",
+        ] {
+            assert_eq!(text.parse::<Percent>(), Err(NotAPercent::NotANumber), "{text:?}");
+        }
+        assert_eq!("-0.01".parse::<Percent>(), Err(NotAPercent::Negative));
+        assert_eq!("-0".parse::<Percent>().unwrap().scaled(), 0);
+    }
+
+    #[test]
+    fn a_part_is_never_greater_than_its_whole() {
+        assert!(Ratio::new(0, 0).is_some());
+        assert!(Ratio::new(85, 85).is_some());
+        assert!(Ratio::new(86, 85).is_none());
+    }
+
+    #[test]
+    fn a_row_has_one_name_however_its_letters_are_encoded() {
+        assert_eq!(category(" Ho\u{323}\u{302} ti\u{323}ch"), "Hộ tịch");
+    }
+}

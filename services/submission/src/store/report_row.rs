@@ -1,0 +1,312 @@
+//! The table `report`, and how a row of it is a [`Report`].
+
+use chrono::{DateTime, NaiveDate, Utc};
+use dunghan_calendar::{Period, Window};
+use dunghan_hierarchy::UnitId;
+use dunghan_store::Write;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveValue::Set, Condition, ConnectionTrait, Iterable as _, QueryOrder as _, QuerySelect as _,
+    Select,
+};
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::domain::report::{Asked, Content, Received, Report, ReportName, State};
+
+const DRAFT: &str = "draft";
+const SUBMITTED: &str = "submitted";
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "report")]
+pub(super) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub unit_id: Uuid,
+    pub regime: String,
+    pub period: String,
+    pub form: String,
+    pub window_first: NaiveDate,
+    pub window_cut_off: NaiveDate,
+    pub cut_off_as_declared: bool,
+    pub state: String,
+    pub receive_us: Option<i64>,
+    pub receipt_evidence: Option<String>,
+    pub submitter: Option<String>,
+    pub document: String,
+    pub figures: String,
+    pub narrative: String,
+    pub declared_cut_off: Option<NaiveDate>,
+    pub findings: String,
+    pub create_us: i64,
+    pub update_us: i64,
+    pub version: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(super) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// Where a report stands in a list: the last created comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportKey {
+    create_us: i64,
+    id: Uuid,
+}
+
+impl ReportKey {
+    /// Of a report.
+    pub fn of(report: &Report) -> Self {
+        Self { create_us: report.create_time.timestamp_micros(), id: report.name.report }
+    }
+}
+
+/// Which reports a list may hold at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Visible {
+    /// All.
+    Everything,
+    /// Those of some units, and all under some regimes.
+    Of {
+        /// Whose.
+        units: Vec<UnitId>,
+        /// The ids of regimes, without `regimes/`.
+        regimes: Vec<String>,
+    },
+}
+
+/// Which reports are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportFilter {
+    /// What may be seen.
+    pub visible: Visible,
+    /// Only of these units.
+    pub units: Option<Vec<UnitId>>,
+    /// Only under this regime.
+    pub regime: Option<String>,
+    /// Only for this period.
+    pub period: Option<Period>,
+    /// `Some(true)`: only what was handed over; `Some(false)`: only drafts.
+    pub submitted: Option<bool>,
+}
+
+fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Unreadable(Box::new(error))
+}
+
+fn json(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(unreadable)
+}
+
+fn time(us: i64) -> Result<DateTime<Utc>, Error> {
+    let no_time = || Error::Unreadable(format!("{us} is no time").into());
+    DateTime::from_timestamp_micros(us).ok_or_else(no_time)
+}
+
+/// A report as a row.
+pub(super) fn active(report: &Report) -> Result<ActiveModel, Error> {
+    let Report { name, asked, content, findings, state, create_time, update_time, version } =
+        report;
+    let (word, receive_us, evidence, submitter) = match state {
+        State::Draft => (DRAFT, None, None, None),
+        State::Submitted { at, evidence, submitter } => (
+            SUBMITTED,
+            Some(at.timestamp_micros()),
+            evidence.as_ref().map(json).transpose()?,
+            Some(submitter.clone()),
+        ),
+    };
+    Ok(ActiveModel {
+        id: Set(name.report),
+        unit_id: Set(name.unit.uuid()),
+        regime: Set(asked.regime.clone()),
+        period: Set(asked.period.to_string()),
+        form: Set(asked.form.clone()),
+        window_first: Set(asked.window.first),
+        window_cut_off: Set(asked.window.cut_off),
+        cut_off_as_declared: Set(asked.cut_off_as_declared),
+        state: Set(word.to_owned()),
+        receive_us: Set(receive_us),
+        receipt_evidence: Set(evidence),
+        submitter: Set(submitter),
+        document: Set(json(&content.document)?),
+        figures: Set(json(&content.values)?),
+        narrative: Set(content.narrative.clone()),
+        declared_cut_off: Set(content.declared_cut_off),
+        findings: Set(json(findings)?),
+        create_us: Set(create_time.timestamp_micros()),
+        update_us: Set(update_time.timestamp_micros()),
+        version: Set(*version),
+    })
+}
+
+fn report(row: Model) -> Result<Report, Error> {
+    let state = match (row.state.as_str(), row.receive_us, row.submitter) {
+        (DRAFT, None, None) => State::Draft,
+        (SUBMITTED, Some(us), Some(submitter)) => State::Submitted {
+            at: time(us)?,
+            evidence: row
+                .receipt_evidence
+                .map(|evidence| serde_json::from_str(&evidence))
+                .transpose()
+                .map_err(unreadable)?,
+            submitter,
+        },
+        (state, ..) => return Err(Error::Unreadable(format!("the state {state}").into())),
+    };
+    Ok(Report {
+        name: ReportName { unit: UnitId::from_uuid(row.unit_id), report: row.id },
+        asked: Asked {
+            regime: row.regime,
+            period: row.period.parse().map_err(unreadable)?,
+            form: row.form,
+            window: Window { first: row.window_first, cut_off: row.window_cut_off },
+            cut_off_as_declared: row.cut_off_as_declared,
+        },
+        content: Content {
+            document: serde_json::from_str(&row.document).map_err(unreadable)?,
+            values: serde_json::from_str(&row.figures).map_err(unreadable)?,
+            narrative: row.narrative,
+            declared_cut_off: row.declared_cut_off,
+        },
+        findings: serde_json::from_str(&row.findings).map_err(unreadable)?,
+        state,
+        create_time: time(row.create_us)?,
+        update_time: time(row.update_us)?,
+        version: row.version,
+    })
+}
+
+fn reports(rows: Vec<Model>) -> Result<Vec<Report>, Error> {
+    rows.into_iter().map(report).collect()
+}
+
+/// Without narratives: they are what makes rows large, and lists do not show them.
+fn without_narrative() -> Select<Entity> {
+    let columns = Column::iter().filter(|column| !matches!(column, Column::Narrative));
+    Entity::find().select_only().columns(columns).expr_as(Expr::cust("''"), "narrative")
+}
+
+pub(super) async fn fetch(
+    connection: &impl ConnectionTrait,
+    name: ReportName,
+) -> Result<Option<Report>, Error> {
+    let found = Entity::find_by_id(name.report)
+        .filter(Column::UnitId.eq(name.unit.uuid()))
+        .one(connection)
+        .await?;
+    found.map(report).transpose()
+}
+
+pub(super) async fn fetch_many(
+    connection: &impl ConnectionTrait,
+    names: &[ReportName],
+) -> Result<Vec<Report>, Error> {
+    let ids = names.iter().map(|name| name.report);
+    let found = Entity::find().filter(Column::Id.is_in(ids)).all(connection).await?;
+    let mut reports = reports(found)?;
+    // The unit is part of the name.
+    reports.retain(|report| names.contains(&report.name));
+    Ok(reports)
+}
+
+pub(super) async fn named(
+    connection: &impl ConnectionTrait,
+    unit: UnitId,
+    regime: &str,
+    period: Period,
+) -> Result<Option<ReportName>, Error> {
+    let found: Option<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Regime.eq(regime))
+        .filter(Column::Period.eq(period.to_string()))
+        .filter(Column::UnitId.eq(unit.uuid()))
+        .into_tuple()
+        .one(connection)
+        .await?;
+    Ok(found.map(|report| ReportName { unit, report }))
+}
+
+pub(super) async fn received(
+    connection: &impl ConnectionTrait,
+    regime: &str,
+    period: Period,
+    units: &[UnitId],
+) -> Result<Vec<Received>, Error> {
+    let rows: Vec<(Uuid, Uuid, i64, Option<NaiveDate>)> = Entity::find()
+        .select_only()
+        .columns([Column::UnitId, Column::Id, Column::ReceiveUs, Column::DeclaredCutOff])
+        .filter(Column::Regime.eq(regime))
+        .filter(Column::Period.eq(period.to_string()))
+        .filter(Column::UnitId.is_in(units.iter().map(|unit| unit.uuid())))
+        .filter(Column::State.eq(SUBMITTED))
+        .order_by_asc(Column::UnitId)
+        .into_tuple()
+        .all(connection)
+        .await?;
+    rows.into_iter()
+        .map(|(unit, report, us, declared_cut_off)| {
+            let name = ReportName { unit: UnitId::from_uuid(unit), report };
+            Ok(Received { report: name, at: time(us)?, declared_cut_off })
+        })
+        .collect()
+}
+
+pub(super) async fn page(
+    connection: &impl ConnectionTrait,
+    filter: &ReportFilter,
+    after: Option<ReportKey>,
+    limit: usize,
+) -> Result<Vec<Report>, Error> {
+    let mut query = without_narrative();
+    if let Visible::Of { units, regimes } = &filter.visible {
+        let units = units.iter().map(|unit| unit.uuid());
+        let seen = Condition::any()
+            .add(Column::UnitId.is_in(units))
+            .add(Column::Regime.is_in(regimes.iter().map(String::as_str)));
+        query = query.filter(seen);
+    }
+    if let Some(units) = &filter.units {
+        query = query.filter(Column::UnitId.is_in(units.iter().map(|unit| unit.uuid())));
+    }
+    if let Some(regime) = &filter.regime {
+        query = query.filter(Column::Regime.eq(regime));
+    }
+    if let Some(period) = filter.period {
+        query = query.filter(Column::Period.eq(period.to_string()));
+    }
+    if let Some(submitted) = filter.submitted {
+        query = query.filter(Column::State.eq(if submitted { SUBMITTED } else { DRAFT }));
+    }
+    if let Some(ReportKey { create_us, id }) = after {
+        let beside = Condition::all().add(Column::CreateUs.eq(create_us)).add(Column::Id.lt(id));
+        query = query.filter(Condition::any().add(Column::CreateUs.lt(create_us)).add(beside));
+    }
+    let rows = query
+        .order_by_desc(Column::CreateUs)
+        .order_by_desc(Column::Id)
+        .limit(u64::try_from(limit).unwrap_or(u64::MAX))
+        .all(connection)
+        .await?;
+    reports(rows)
+}
+
+/// Writes over the draft of that version; false where there is none.
+pub(super) async fn overwrite(
+    write: &Write<'_>,
+    name: ReportName,
+    row: ActiveModel,
+    version: i64,
+) -> Result<bool, DbErr> {
+    let done = Entity::update_many()
+        .set(row)
+        .filter(Column::Id.eq(name.report))
+        .filter(Column::Version.eq(version))
+        .filter(Column::State.eq(DRAFT))
+        .exec(&**write)
+        .await?;
+    Ok(done.rows_affected == 1)
+}

@@ -1,0 +1,229 @@
+//! Stand-ins for the two services that submission asks: a registry with fixed units, and a compliance with fixed
+//! regimes. They answer what submission calls and nothing else.
+
+use dunghan_calendar::Period;
+use dunghan_events::histories;
+use dunghan_hierarchy::Hierarchy;
+use dunghan_host::{Running, Spec, Start};
+use dunghan_proto::compliance::compliance_service_server::{
+    ComplianceService, ComplianceServiceServer,
+};
+use dunghan_proto::events::{ListEventsRequest, ListEventsResponse};
+use dunghan_proto::policy::ErrorReason;
+use dunghan_proto::registry::registry_service_server::{RegistryService, RegistryServiceServer};
+use dunghan_proto::{compliance, registry};
+use dunghan_rpc::{field, refuse};
+use dunghan_store::Sql;
+use dunghan_submission::Config;
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use crate::world;
+
+pub(crate) struct NoTables;
+
+impl MigratorTrait for NoTables {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Sql::base()]
+    }
+}
+
+fn not_here<T>() -> Result<Response<T>, Status> {
+    Err(refuse(Code::Unimplemented, ErrorReason::Internal, "a stand-in does not answer this", []))
+}
+
+pub(crate) struct Registry;
+
+impl Spec for Registry {
+    const NAME: &'static str = "registry";
+    type Migrations = NoTables;
+    type Config = Config;
+
+    async fn start(_start: Start, _config: Config) -> anyhow::Result<Running> {
+        Ok(Running::new().service(RegistryServiceServer::new(Units(world::hierarchy()))))
+    }
+}
+
+struct Units(Hierarchy);
+
+#[tonic::async_trait]
+impl RegistryService for Units {
+    type StreamUnitHistoriesStream =
+        tokio_stream::Once<Result<registry::StreamUnitHistoriesResponse, Status>>;
+
+    async fn stream_unit_histories(
+        &self,
+        _: Request<registry::StreamUnitHistoriesRequest>,
+    ) -> Result<Response<Self::StreamUnitHistoriesStream>, Status> {
+        let all = registry::StreamUnitHistoriesResponse {
+            hierarchy_version: 1,
+            units: histories(&self.0).collect(),
+            event_position: String::new(),
+        };
+        Ok(Response::new(tokio_stream::once(Ok(all))))
+    }
+
+    async fn list_events(
+        &self,
+        _: Request<ListEventsRequest>,
+    ) -> Result<Response<ListEventsResponse>, Status> {
+        Ok(Response::new(ListEventsResponse::default()))
+    }
+
+    async fn get_unit(
+        &self,
+        _: Request<registry::GetUnitRequest>,
+    ) -> Result<Response<registry::Unit>, Status> {
+        not_here()
+    }
+
+    async fn list_units(
+        &self,
+        _: Request<registry::ListUnitsRequest>,
+    ) -> Result<Response<registry::ListUnitsResponse>, Status> {
+        not_here()
+    }
+
+    async fn resolve_unit(
+        &self,
+        _: Request<registry::ResolveUnitRequest>,
+    ) -> Result<Response<registry::ResolveUnitResponse>, Status> {
+        not_here()
+    }
+
+    async fn list_descendants(
+        &self,
+        _: Request<registry::ListDescendantsRequest>,
+    ) -> Result<Response<registry::ListDescendantsResponse>, Status> {
+        not_here()
+    }
+
+    async fn import_units(
+        &self,
+        _: Request<Streaming<registry::ImportUnitsRequest>>,
+    ) -> Result<Response<registry::ImportUnitsResponse>, Status> {
+        not_here()
+    }
+}
+
+pub(crate) struct Compliance;
+
+impl Spec for Compliance {
+    const NAME: &'static str = "compliance";
+    type Migrations = NoTables;
+    type Config = Config;
+
+    async fn start(_start: Start, _config: Config) -> anyhow::Result<Running> {
+        Ok(Running::new().service(ComplianceServiceServer::new(Regimes)))
+    }
+}
+
+struct Regimes;
+
+/// A regime by its id: how often, and what is special about it.
+fn regime(id: &str) -> Option<compliance::Regime> {
+    let (frequency, once) = match id {
+        "cds-month" | "other-month" | "ended" | "calendar" | "no-form" | "ii06a" => {
+            (compliance::Frequency::Month, "")
+        }
+        "cds-six" | "cds-six-declared" => (compliance::Frequency::SixMonths, ""),
+        "cds-nine" => (compliance::Frequency::NineMonths, ""),
+        "cds-year" => (compliance::Frequency::Year, ""),
+        "supervision" => (compliance::Frequency::Once, "2023-01-01--2024-05-31"),
+        "unreadable" => (compliance::Frequency::Unspecified, ""),
+        _ => return None,
+    };
+    let family = match id {
+        "calendar" => compliance::WindowFamily::Calendar,
+        _ => compliance::WindowFamily::Nd09,
+    };
+    let form = match id {
+        "no-form" => "forms/absent-1",
+        "ii06a" => "forms/ii06a-1",
+        _ => "forms/cds-1",
+    };
+    let through = (id == "ended").then(|| "2026-03-14".parse().unwrap());
+    Some(compliance::Regime {
+        name: format!("regimes/{id}"),
+        form: form.to_owned(),
+        frequency: frequency.into(),
+        once_period: once.parse::<Period>().map(|once| once.to_string()).unwrap_or_default(),
+        window_family: family.into(),
+        cut_off_as_declared: id == "cds-six-declared",
+        from_date: Some(field::pb_date("2020-01-01".parse().unwrap())),
+        through_date: through.map(field::pb_date),
+        ..compliance::Regime::default()
+    })
+}
+
+#[tonic::async_trait]
+impl ComplianceService for Regimes {
+    async fn get_regime(
+        &self,
+        request: Request<compliance::GetRegimeRequest>,
+    ) -> Result<Response<compliance::Regime>, Status> {
+        let name = request.into_inner().name;
+        if name == "regimes/away" {
+            return not_here();
+        }
+        let found = name.strip_prefix("regimes/").and_then(regime);
+        let unknown = || refuse(Code::NotFound, ErrorReason::InvalidField, "no such regime", []);
+        found.map(Response::new).ok_or_else(unknown)
+    }
+
+    async fn create_regime(
+        &self,
+        _: Request<compliance::CreateRegimeRequest>,
+    ) -> Result<Response<compliance::Regime>, Status> {
+        not_here()
+    }
+
+    async fn list_regimes(
+        &self,
+        _: Request<compliance::ListRegimesRequest>,
+    ) -> Result<Response<compliance::ListRegimesResponse>, Status> {
+        not_here()
+    }
+
+    async fn list_obligations(
+        &self,
+        _: Request<compliance::ListObligationsRequest>,
+    ) -> Result<Response<compliance::ListObligationsResponse>, Status> {
+        not_here()
+    }
+
+    async fn get_reporting_rate(
+        &self,
+        _: Request<compliance::GetReportingRateRequest>,
+    ) -> Result<Response<compliance::ReportingRate>, Status> {
+        not_here()
+    }
+
+    async fn explain_obligation(
+        &self,
+        _: Request<compliance::ExplainObligationRequest>,
+    ) -> Result<Response<compliance::Explanation>, Status> {
+        not_here()
+    }
+
+    async fn waive_obligation(
+        &self,
+        _: Request<compliance::WaiveObligationRequest>,
+    ) -> Result<Response<compliance::Obligation>, Status> {
+        not_here()
+    }
+
+    async fn run_sweep(
+        &self,
+        _: Request<compliance::RunSweepRequest>,
+    ) -> Result<Response<compliance::RunSweepResponse>, Status> {
+        not_here()
+    }
+
+    async fn list_events(
+        &self,
+        _: Request<ListEventsRequest>,
+    ) -> Result<Response<ListEventsResponse>, Status> {
+        not_here()
+    }
+}

@@ -1,0 +1,187 @@
+//! What the tests share: some units, a clock, and how a report is written.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use dunghan_calendar::zone;
+use dunghan_hierarchy::{Hierarchy, Kind, Level, UnitHistory, UnitId, Validity, Version};
+use dunghan_host::Suite;
+use dunghan_proto::policy::Role;
+use dunghan_proto::submission as pb;
+use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
+use dunghan_proto::r#type::Decimal;
+use dunghan_rpc::{Peer, field};
+use dunghan_submission::Submission;
+use dunghan_testkit::{Engine, Testing};
+use tonic::Status;
+use uuid::Uuid;
+
+use crate::peers::{Compliance, Registry};
+
+pub(crate) type Client = SubmissionServiceClient<Peer>;
+
+pub(crate) fn date(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+/// The morning of 22/11/2026.
+pub(crate) fn now() -> DateTime<Utc> {
+    zone::start_of(date("2026-11-22")) + chrono::TimeDelta::hours(9)
+}
+
+fn id(code: &str) -> UnitId {
+    UnitId::new("nso", code, None)
+}
+
+/// A province, and a commune in it that is there since the reform.
+pub(crate) fn bac_ninh() -> UnitId {
+    id("24")
+}
+
+pub(crate) fn tri_qua() -> UnitId {
+    id("09427")
+}
+
+/// Another commune in it.
+pub(crate) fn dinh_to() -> UnitId {
+    id("09415")
+}
+
+/// A commune in it that ended with the reform.
+pub(crate) fn old_tri_qua() -> UnitId {
+    id("09421")
+}
+
+/// Another province and its commune.
+pub(crate) fn gia_lai() -> UnitId {
+    id("52")
+}
+
+pub(crate) fn binh_duong() -> UnitId {
+    id("21733")
+}
+
+/// No unit has it.
+pub(crate) fn nowhere() -> UnitId {
+    id("99999")
+}
+
+pub(crate) fn hierarchy() -> Hierarchy {
+    let reform = date("2025-07-01");
+    let unit = |id, name: &str, parent: Option<UnitId>, validity| {
+        let (kind, level) = match parent {
+            None => (Kind::Tinh, Level::Province),
+            Some(_) => (Kind::Xa, Level::Commune),
+        };
+        let version = Version { validity, display_name: name.to_owned(), kind, level, parent };
+        UnitHistory { id, versions: vec![version], identifiers: Vec::new() }
+    };
+    let open = Validity::OPEN;
+    let units = vec![
+        unit(bac_ninh(), "Tỉnh Bắc Ninh", None, open),
+        unit(tri_qua(), "Phường Trí Quả", Some(bac_ninh()), Validity::since(reform)),
+        unit(dinh_to(), "Xã Đình Tổ", Some(bac_ninh()), open),
+        unit(old_tri_qua(), "Phường Trí Quả", Some(bac_ninh()), Validity::before(reform)),
+        unit(gia_lai(), "Tỉnh Gia Lai", None, open),
+        unit(binh_duong(), "Xã Bình Dương", Some(gia_lai()), open),
+    ];
+    Hierarchy::build(1, units).unwrap()
+}
+
+pub(crate) fn suite() -> Suite {
+    Suite::new().with::<Registry>().with::<Compliance>().with::<Submission>()
+}
+
+pub(crate) async fn start(engine: Engine) -> Testing {
+    dunghan_testkit::start(suite(), engine, now()).await
+}
+
+pub(crate) fn grant(role: Role, unit: UnitId) -> String {
+    let role = role.as_str_name().trim_start_matches("ROLE_").to_lowercase();
+    format!("{role}@{unit}")
+}
+
+pub(crate) fn client(testing: &Testing, grants: &[&str]) -> Client {
+    SubmissionServiceClient::new(testing.channel(grants)).max_decoding_message_size(16 << 20)
+}
+
+pub(crate) fn reporter(testing: &Testing, unit: UnitId) -> Client {
+    client(testing, &[&grant(Role::Reporter, unit)])
+}
+
+pub(crate) fn count(indicator: &str, count: i64) -> pb::Value {
+    pb::Value {
+        indicator: indicator.to_owned(),
+        figure: Some(pb::value::Figure::Count(count)),
+        ..pb::Value::default()
+    }
+}
+
+pub(crate) fn ratio(indicator: &str, numerator: i64, denominator: i64) -> pb::Value {
+    let figure = pb::value::Figure::Ratio(pb::Ratio { numerator, denominator });
+    pb::Value { indicator: indicator.to_owned(), figure: Some(figure), ..pb::Value::default() }
+}
+
+pub(crate) fn percent(indicator: &str, value: &str) -> pb::Value {
+    let figure = pb::value::Figure::Percent(decimal(value));
+    pb::Value { indicator: indicator.to_owned(), figure: Some(figure), ..pb::Value::default() }
+}
+
+pub(crate) fn decimal(value: &str) -> Decimal {
+    Decimal { value: value.to_owned() }
+}
+
+/// May 2026 under the monthly regime, with a head and one figure.
+pub(crate) fn may() -> pb::Report {
+    let day = field::pb_date(date("2026-05-18"));
+    pb::Report {
+        regime: "regimes/cds-month".to_owned(),
+        period: "202605".to_owned(),
+        document: Some(pb::Document {
+            number: "103".to_owned(),
+            symbol: "BC-UBND".to_owned(),
+            document_date: Some(day),
+            declared_periods: Vec::new(),
+        }),
+        values: vec![count("portal_posts", 78)],
+        narrative: "Kết quả chuyển đổi số trong kỳ.".to_owned(),
+        ..pb::Report::default()
+    }
+}
+
+pub(crate) fn of(regime: &str, period: &str) -> pb::Report {
+    pb::Report { regime: format!("regimes/{regime}"), period: period.to_owned(), ..may() }
+}
+
+pub(crate) fn create_request(unit: UnitId, report: pb::Report) -> pb::CreateReportRequest {
+    pb::CreateReportRequest {
+        parent: unit.to_string(),
+        report: Some(report),
+        request_id: String::new(),
+    }
+}
+
+pub(crate) async fn create(
+    client: &mut Client,
+    unit: UnitId,
+    report: pb::Report,
+) -> Result<pb::Report, Status> {
+    Ok(client.create_report(create_request(unit, report)).await?.into_inner())
+}
+
+pub(crate) fn submit_request(name: &str) -> pb::SubmitReportRequest {
+    pb::SubmitReportRequest { name: name.to_owned(), ..pb::SubmitReportRequest::default() }
+}
+
+pub(crate) async fn submit(client: &mut Client, name: &str) -> Result<pb::Report, Status> {
+    Ok(client.submit_report(submit_request(name)).await?.into_inner())
+}
+
+pub(crate) fn new_request_id() -> String {
+    Uuid::new_v4().to_string()
+}
+
+/// A name in a refusal's metadata.
+pub(crate) fn metadata(status: &Status, key: &str) -> String {
+    use tonic_types::StatusExt as _;
+    let info = status.get_details_error_info().unwrap();
+    info.metadata.get(key).cloned().unwrap_or_default()
+}
