@@ -10,18 +10,6 @@ use crate::domain::regime::NotAsked;
 use crate::domain::report::{AlreadySubmitted, NotSubmitted};
 use crate::store;
 
-/// A reason of this service's own contract.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Own(pub(crate) ErrorReason);
-
-impl Reason for Own {
-    const DOMAIN: &'static str = "dunghan.submission";
-
-    fn name(&self) -> &'static str {
-        self.0.as_str_name()
-    }
-}
-
 /// Why a field is refused.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Why {
@@ -46,7 +34,7 @@ impl From<Common> for Why {
 impl Why {
     fn name_and_domain(self) -> (&'static str, &'static str) {
         match self {
-            Self::Own(reason) => (reason.as_str_name(), Own::DOMAIN),
+            Self::Own(reason) => (reason.as_str_name(), ErrorReason::DOMAIN),
             Self::Common(reason) => (reason.as_str_name(), Common::DOMAIN),
         }
     }
@@ -99,7 +87,7 @@ impl Problems {
 /// INVALID_ARGUMENT naming one field.
 pub(crate) fn bad(field: &str, why: impl Into<Why>, says: impl ToString) -> Status {
     match why.into() {
-        Why::Own(reason) => bad_field_for(Own(reason), field, says),
+        Why::Own(reason) => bad_field_for(reason, field, says),
         Why::Common(reason) => bad_field_for(reason, field, says),
     }
 }
@@ -115,7 +103,8 @@ impl From<NotAsked> for Status {
                     ("field".to_owned(), FIELD.to_owned()),
                     ("open_date".to_owned(), first.to_string()),
                 ];
-                let mut details = ErrorDetails::with_error_info(reason, Own::DOMAIN, metadata);
+                let mut details =
+                    ErrorDetails::with_error_info(reason, ErrorReason::DOMAIN, metadata);
                 details.add_bad_request_violation(FIELD, error.to_string());
                 let message = format!("{FIELD} {error}");
                 Self::with_error_details(Code::InvalidArgument, message, details)
@@ -128,7 +117,7 @@ impl From<AlreadySubmitted> for Status {
     fn from(error: AlreadySubmitted) -> Self {
         let metadata =
             [("report", error.name.to_string()), ("receive_time", error.at.to_rfc3339())];
-        let reason = Own(ErrorReason::AlreadySubmitted);
+        let reason = ErrorReason::AlreadySubmitted;
         refuse(Code::FailedPrecondition, reason, error.to_string(), metadata)
     }
 }
@@ -146,7 +135,7 @@ impl From<NotSubmitted> for Status {
             NotSubmitted::Blocked(findings) => {
                 let findings = findings.into_iter().take(MOST_TOLD);
                 let violations = findings.map(|finding| (finding.field, finding.message));
-                let reason = Own(ErrorReason::BlockingFindings);
+                let reason = ErrorReason::BlockingFindings;
                 field_violations(Code::FailedPrecondition, reason, violations.collect())
             }
         }
@@ -164,6 +153,6 @@ impl From<store::Error> for Status {
             store::Error::Unreadable(cause) => return internal("reading a report", &*cause),
             store::Error::Database(cause) => return internal("using the database", &cause),
         };
-        refuse(code, Own(reason), says, [("report", name.to_string())])
+        refuse(code, reason, says, [("report", name.to_string())])
     }
 }

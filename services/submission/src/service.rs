@@ -23,7 +23,7 @@ use crate::convert::{self, Draft, Mask};
 use crate::domain::form::{Form, Forms};
 use crate::domain::regime::Regime;
 use crate::domain::report::{Asserted, Content, Report, ReportName};
-use crate::error::{Own, bad};
+use crate::error::bad;
 use crate::store::{Error, Reply, ReportFilter, ReportKey, Store, Visible};
 
 const MOST_AT_ONCE: usize = 1000;
@@ -138,7 +138,7 @@ impl Service {
         if hierarchy.unit(unit, cut_off).is_none() {
             return Err(refuse(
                 Code::FailedPrecondition,
-                Own(ErrorReason::UnitNotValid),
+                ErrorReason::UnitNotValid,
                 format!("{unit} does not exist on {cut_off}, the cut-off day of {period}"),
                 [("unit", unit.to_string()), ("cut_off_date", cut_off.to_string())],
             ));
@@ -231,7 +231,7 @@ fn must_exist(unit: UnitId, hierarchy: &Hierarchy) -> Result<(), Status> {
     }
     let says = format!("{unit} does not exist");
     let metadata = [("unit", unit.to_string())];
-    Err(refuse(Code::NotFound, Own(ErrorReason::UnknownUnit), says, metadata))
+    Err(refuse(Code::NotFound, ErrorReason::UnknownUnit, says, metadata))
 }
 
 /// How many of these reports an answer can carry: one at least.
@@ -306,7 +306,7 @@ impl SubmissionService for Service {
             importer.must_write(name.unit, &hierarchy, today).map_err(|_| {
                 refuse(
                     Code::PermissionDenied,
-                    Own(ErrorReason::MayNotAssertReceipt),
+                    ErrorReason::MayNotAssertReceipt,
                     "only an importer of this unit may assert when a report was received",
                     [("unit", name.unit.to_string())],
                 )
@@ -408,7 +408,7 @@ impl SubmissionService for Service {
         let key = convert::form_key(&name)
             .ok_or_else(|| bad("name", Common::InvalidField, "must be forms/{form}"))?;
         let form = self.forms.get(key).ok_or_else(|| {
-            let reason = Own(ErrorReason::UnknownForm);
+            let reason = ErrorReason::UnknownForm;
             refuse(Code::NotFound, reason, "there is no form of that name", [])
         })?;
         Ok(Response::new(form.into()))
