@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 /// Variables that the commands read themselves, and that are no keys of the configuration.
 const NOT_KEYS: [&str; 4] = ["token", "address", "data_dir", "config"];
 
+/// What a first start says in these two is of no use to anybody.
+const DEFAULT_FILTER: &str = "info,sea_orm_migration=warn,tokio_cron_scheduler=warn";
+
 /// Where the server listens and how it stops.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -70,7 +73,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".to_owned() }
+        Self { format: LogFormat::Text, filter: DEFAULT_FILTER.to_owned() }
     }
 }
 
