@@ -108,9 +108,7 @@ fn name_words(text: &str) -> Vec<Word> {
     let mut words = words(text);
     for word in &mut words {
         if word.folded.bytes().all(|byte| byte.is_ascii_digit()) {
-            let number = word.folded.trim_start_matches('0');
-            word.folded = if number.is_empty() { "0" } else { number }.to_owned();
-            word.accented = word.folded.clone();
+            *word = numeral(&word.folded);
         }
     }
     for authority in [&["ubnd"][..], &["uy", "ban", "nhan", "dan"]] {
@@ -121,6 +119,13 @@ fn name_words(text: &str) -> Vec<Word> {
         }
     }
     words
+}
+
+/// A number as a word, without zeros in front.
+fn numeral(digits: &str) -> Word {
+    let number = digits.trim_start_matches('0');
+    let folded = if number.is_empty() { "0" } else { number }.to_owned();
+    Word { accented: folded.clone(), folded }
 }
 
 /// What is looked for, read in every way that it can be meant.
@@ -140,10 +145,10 @@ impl Query {
             && !number.is_empty()
             && number.bytes().all(|byte| byte.is_ascii_digit())
         {
-            let number = number.trim_start_matches('0').to_owned();
+            let number = numeral(number);
             first.folded.truncate(1);
             first.accented.truncate(1);
-            words.insert(1, Word { folded: number.clone(), accented: number });
+            words.insert(1, number);
         }
         if words.is_empty() {
             return None;

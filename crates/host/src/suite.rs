@@ -19,6 +19,9 @@ use tonic::transport::server::TcpIncoming;
 use crate::peers::Peers;
 use crate::{Config, ConfigError, Running, Spec, Start};
 
+/// Calls that one connection may have under way; tonic sets no limit of its own.
+const CALLS_PER_CONNECTION: u32 = 200;
+
 type Starting = Pin<Box<dyn Future<Output = anyhow::Result<Running>> + Send>>;
 type Migrating<'a> = Pin<Box<dyn Future<Output = Result<(), dunghan_store::Error>> + Send + 'a>>;
 
@@ -167,6 +170,7 @@ impl Suite {
         let draining = CancellationToken::new();
         let drained = draining.clone().cancelled_owned();
         let server = Server::builder()
+            .max_concurrent_streams(Some(CALLS_PER_CONNECTION))
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
             .http2_keepalive_timeout(Some(Duration::from_secs(10)))
             .add_routes(routes.clone());

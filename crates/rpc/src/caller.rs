@@ -57,11 +57,6 @@ impl Caller {
         &self.subject
     }
 
-    /// Whether one of the grants is of this role.
-    pub fn has_role(&self, role: Role) -> bool {
-        self.grants.iter().any(|grant| grant.role == role)
-    }
-
     /// Whether nothing limits what the caller sees.
     pub fn reaches_everything(&self) -> bool {
         self.grants.iter().any(|grant| grant.over == Over::Everything)
@@ -147,6 +142,7 @@ impl FromStr for Grant {
         let (role, over) = match text.split_once('@') {
             None => (text, Over::Everything),
             Some((role, over)) => match over.strip_prefix("regimes/") {
+                Some("") => return Err(bad()),
                 Some(regime) => (role, Over::Regime(regime.to_owned())),
                 None => (role, Over::Subtree(over.parse().map_err(|_| bad())?)),
             },
@@ -179,7 +175,7 @@ mod tests {
         for text in ["operator", "supervisor@regimes/cds-24", &format!("reporter@{unit}")] {
             assert_eq!(text.parse::<Grant>().unwrap().to_string(), text);
         }
-        for bad in ["", "king", "reader@24", "unspecified", "reader@units/24"] {
+        for bad in ["", "king", "reader@24", "unspecified", "reader@units/24", "reader@regimes/"] {
             assert!(bad.parse::<Grant>().is_err(), "{bad}");
         }
     }

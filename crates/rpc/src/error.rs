@@ -91,10 +91,17 @@ pub fn internal(doing: &str, cause: &(dyn Error + 'static)) -> Status {
     refuse(Code::Internal, Common::Internal, "the server failed; its log says why", [])
 }
 
-/// What a failed call to another service is to this service's caller: its own refusals pass, anything else means
-/// that the peer could not be asked.
+/// What a failed call to another service is to this service's caller: the peer could not be asked, try again; or it
+/// failed and said so, and trying again helps nobody. A refusal that is the caller's own fault has to be told apart
+/// before.
 pub fn peer_failed(peer: &'static str, status: Status) -> Status {
     tracing::warn!(peer, code = ?status.code(), message = status.message(), "a peer did not answer");
+    let info = status.get_details_error_info();
+    if status.code() == Code::Internal
+        && info.is_some_and(|one| one.reason == Common::Internal.name())
+    {
+        return status;
+    }
     let metadata = [("peer", peer.to_owned())];
     let message = format!("{peer} could not be asked; try again");
     refuse(Code::Unavailable, Common::PeerUnavailable, message, metadata)

@@ -24,8 +24,19 @@ pub fn text(field: &str, value: &str, most: usize) -> Result<String, Status> {
     if value.is_empty() {
         return Err(bad_field_for(ErrorReason::RequiredFieldMissing, field, "is missing"));
     }
+    optional_text(field, value, most)
+}
+
+/// A text that may be empty, and may not be longer than `most` bytes.
+///
+/// Errors: INVALID_ARGUMENT (INVALID_FIELD); also for a NUL, which PostgreSQL keeps in no text.
+pub fn optional_text(field: &str, value: &str, most: usize) -> Result<String, Status> {
+    let value = value.trim();
     if value.len() > most {
         return Err(bad_field(field, format!("must not be longer than {most} bytes")));
+    }
+    if value.contains('\0') {
+        return Err(bad_field(field, "must not have the character U+0000 in it"));
     }
     Ok(value.to_owned())
 }

@@ -1,18 +1,20 @@
-//! The layer before every service: no policy, no token or no role means no call.
+//! The layer before every service: no policy, no token or no role means no call; and a call that panics is answered.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
 use dunghan_proto::policy::ErrorReason;
-use futures_core::BoxFuture;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
-use crate::{Caller, Issuer, Policies, refuse};
+use crate::{Caller, Issuer, Over, Policies, internal, refuse};
 
 /// Services that need no token: whoever can reach the port may ask whether it lives and what it offers.
 const OPEN: [&str; 3] = [
@@ -20,10 +22,6 @@ const OPEN: [&str; 3] = [
     "/grpc.reflection.v1.ServerReflection/",
     "/grpc.reflection.v1alpha.ServerReflection/",
 ];
-
-mod futures_core {
-    pub(super) type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
-}
 
 /// Puts a [`Guard`] around a service.
 #[derive(Clone, Debug)]
@@ -61,7 +59,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = BoxFuture<Result<Response<Body>, Infallible>>;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -80,8 +78,15 @@ where
                 }
             }
         }
-        Box::pin(self.inner.call(request))
+        // Otherwise a panic would end the connection, and inside the process whoever calls: a job as well.
+        let call = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        Box::pin(call.map(|answer| answer.unwrap_or_else(|_| Ok(panicked().into_http()))))
     }
+}
+
+/// What a call is answered that panicked.
+fn panicked() -> Status {
+    internal("a call", &std::io::Error::other("it panicked; standard error has where"))
 }
 
 impl GuardLayer {
@@ -124,6 +129,69 @@ impl GuardLayer {
                 [("roles", roles.join(","))],
             ));
         }
+        let everywhere = grants.iter().any(|grant| grant.over == Over::Everything);
+        if policy.is_of_installation() && !everywhere {
+            let message = format!("{path} is for a role over the whole installation");
+            return Err(refuse(
+                Code::PermissionDenied,
+                ErrorReason::OutOfScope,
+                message,
+                [("path", path.to_owned())],
+            ));
+        }
         Ok(Caller::new(identity.subject, grants))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use dunghan_calendar::{Clock as _, SystemClock};
+
+    use super::*;
+    use crate::Identity;
+
+    /// With what gRPC code the guard answers a call, before a service that does as `inner` says.
+    fn code(path: &str, grants: &[&str], inner: fn()) -> String {
+        let issuer = Issuer::ephemeral().unwrap();
+        let grants = grants.iter().map(|grant| grant.parse().unwrap()).collect();
+        let identity = Identity { subject: "lan".to_owned(), grants };
+        let token = issuer.sign(&identity, SystemClock.now(), TimeDelta::minutes(1)).unwrap();
+        let inner = tower::service_fn(move |_: Request<Body>| async move {
+            inner();
+            Ok::<_, Infallible>(Response::new(Body::empty()))
+        });
+        let request = Request::builder()
+            .uri(path)
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .body(Body::empty())
+            .unwrap();
+        let layer = GuardLayer::new(Policies::of_contract().unwrap(), issuer);
+        let answer = layer.layer(inner).call(request).now_or_never().unwrap().unwrap();
+        let code = answer.headers().get("grpc-status");
+        code.map_or_else(String::new, |code| code.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_call_that_panics_is_answered() {
+        let path = "/dunghan.registry.v1.RegistryService/GetUnit";
+        assert_eq!(code(path, &["reader"], || {}), "");
+        assert_eq!(code(path, &["reader"], || panic!("as the test wants it")), "13");
+    }
+
+    #[test]
+    fn what_concerns_the_whole_installation_is_not_for_a_role_over_a_part_of_it() {
+        let part = "operator@units/d5b39481-dd84-5e44-9a82-902c1718234c";
+        for path in [
+            "/dunghan.registry.v1.RegistryService/ImportUnits",
+            "/dunghan.registry.v1.RegistryService/ListEvents",
+            "/dunghan.compliance.v1.ComplianceService/CreateRegime",
+            "/dunghan.compliance.v1.ComplianceService/RunSweep",
+        ] {
+            assert_eq!(code(path, &[part], || {}), "7", "{path}");
+            assert_eq!(code(path, &["operator@regimes/cds"], || {}), "7", "{path}");
+            assert_eq!(code(path, &[part, "operator"], || {}), "", "{path}");
+        }
+        assert_eq!(code("/dunghan.registry.v1.RegistryService/GetUnit", &[part], || {}), "");
     }
 }

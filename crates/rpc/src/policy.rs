@@ -18,6 +18,15 @@ pub struct Policy {
     pub writes: bool,
 }
 
+impl Policy {
+    /// Whether the call concerns the installation as a whole: it names no unit, and is for those alone who run it. A role
+    /// over a part of it does not do.
+    pub fn is_of_installation(&self) -> bool {
+        self.scope_field.is_empty()
+            && self.roles.iter().all(|role| matches!(role, Role::Operator | Role::Service))
+    }
+}
+
 /// All policies, by path: `/dunghan.registry.v1.RegistryService/GetUnit`.
 #[derive(Clone, Debug)]
 pub struct Policies(HashMap<String, Policy>);

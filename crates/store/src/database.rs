@@ -1,7 +1,7 @@
 //! Opening, migrating, reading and writing.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +37,9 @@ impl FromStr for Location {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return Ok(Self::Postgres(text.to_owned()));
         }
-        Err(Error::UnknownLocation(text.to_owned()))
+        // It may be a URL all the same, and hold a password.
+        let scheme = text.split_once(':').map_or(text, |(scheme, _)| scheme);
+        Err(Error::UnknownLocation(scheme.to_owned()))
     }
 }
 
@@ -47,6 +49,8 @@ impl fmt::Debug for Location {
         match self {
             Self::Sqlite(folder) => write!(f, "sqlite:{}", folder.display()),
             Self::Postgres(url) => {
+                // The query can hold a password as well.
+                let url = url.split('?').next().unwrap_or_default();
                 let after_credentials = url.rsplit_once('@').map_or("…", |(_, host)| host);
                 write!(f, "postgres://…@{after_credentials}")
             }
@@ -71,10 +75,10 @@ impl Database {
             Location::Sqlite(folder) => {
                 std::fs::create_dir_all(folder)
                     .map_err(|e| Error::Folder(folder.display().to_string(), e))?;
-                let url = format!("sqlite://{}/{service}.db?mode=rwc", folder.display());
-                let writer = connect(sqlite(&url, 1, false)).await?;
+                let file = folder.join(format!("{service}.db"));
+                let writer = connect(sqlite(&file, 1, false)).await?;
                 // Only now: a reader cannot turn a new file into WAL mode.
-                (writer, connect(sqlite(&url, 4, true)).await?)
+                (writer, connect(sqlite(&file, 4, true)).await?)
             }
             Location::Postgres(url) => {
                 create_schema(url, service).await?;
@@ -108,7 +112,8 @@ impl Database {
     /// Runs `body` in one transaction, which is committed when it returns Ok and otherwise leaves nothing.
     ///
     /// On SQLite the transaction takes the write lock at its beginning. A deferred one would fail, whatever the busy
-    /// timeout, when another writer came between its first read and its first write.
+    /// timeout, when another writer came between its first read and its first write. On PostgreSQL others write
+    /// meanwhile: what is read in order to be written has to be locked, or the write to say what it was read as.
     pub async fn write<T, E: From<DbErr>>(
         &self,
         body: impl AsyncFnOnce(&Write<'_>) -> Result<T, E>,
@@ -176,10 +181,14 @@ impl std::ops::Deref for Write<'_> {
     }
 }
 
-fn sqlite(url: &str, connections: u32, read_only: bool) -> ConnectOptions {
-    let mut options = ConnectOptions::new(url);
+fn sqlite(file: &Path, connections: u32, read_only: bool) -> ConnectOptions {
+    let file = file.to_owned();
+    // The file is not in the URL, where a folder's `?`, `#` or `%` would mean something.
+    let mut options = ConnectOptions::new("sqlite:file");
     options.max_connections(connections).map_sqlx_sqlite_opts(move |sqlite| {
         sqlite
+            .filename(&file)
+            .create_if_missing(!read_only)
             .journal_mode(SqliteJournalMode::Wal)
             // FULL: an acknowledged write survives a power cut.
             .synchronous(SqliteSynchronous::Full)

@@ -25,8 +25,8 @@ pub const fn rows_per_insert(columns: usize) -> usize {
 /// Why the database could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The location names no database that this knows.
-    #[error("{0} is neither sqlite:FOLDER nor a postgres:// URL")]
+    /// The location begins as none that this knows.
+    #[error("a location is sqlite:FOLDER or a postgres:// URL, and does not begin with {0}")]
     UnknownLocation(String),
     /// The folder for the SQLite files cannot be made.
     #[error("the folder {0} cannot be made")]

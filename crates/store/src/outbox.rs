@@ -97,9 +97,17 @@ impl Database {
         after: Position,
         limit: u64,
     ) -> Result<Vec<StoredEvent>, DbErr> {
-        let sql = "SELECT seq, xid, event_id, event_us, payload FROM outbox \
-                   WHERE (xid > $1 OR (xid = $1 AND seq > $2)) AND xid < $4 \
-                   ORDER BY xid, seq LIMIT $3";
+        // Each engine reads from its place in an index on: the outbox is followed by the second and never gets shorter.
+        let sql = match self.engine() {
+            DbBackend::Postgres => {
+                "SELECT seq, xid, event_id, event_us, payload FROM outbox \
+                 WHERE (xid, seq) > ($1, $2) AND xid < $4 ORDER BY xid, seq LIMIT $3"
+            }
+            _ => {
+                "SELECT seq, xid, event_id, event_us, payload FROM outbox \
+                 WHERE seq > $2 AND xid >= $1 AND xid < $4 ORDER BY seq LIMIT $3"
+            }
+        };
         let values: [Value; 4] = [
             after.xid.into(),
             after.seq.into(),

@@ -32,7 +32,7 @@ pub enum Engine {
 /// Both engines: a rule that holds on one alone does not hold.
 pub const ENGINES: [Engine; 2] = [Engine::Sqlite, Engine::Postgres];
 
-/// Somewhere for data that nobody else uses, gone with the value.
+/// Somewhere for data that nobody else uses. A folder is gone with the value; a database stays until its server goes.
 #[derive(Debug)]
 pub struct Place {
     /// Where the services keep their data.

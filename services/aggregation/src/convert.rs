@@ -33,11 +33,6 @@ impl Asked {
         let scope = field::text("scope", &request.scope, LONGEST_KEY)?;
         let regime = field::text("regime", &request.regime, LONGEST_KEY)?;
         let period = field::text("period", &request.period, LONGEST_KEY)?;
-        let category = request.category.trim();
-        if category.len() > LONGEST_CATEGORY {
-            let why = format!("must not be longer than {LONGEST_CATEGORY} bytes");
-            return Err(bad_field("category", why));
-        }
         Ok(Self {
             scope: scope.parse().map_err(|e| bad_field("scope", e))?,
             regime: regime_id(&regime)
@@ -46,7 +41,7 @@ impl Asked {
                 .parse()
                 .map_err(|e| bad_field_for(pb::ErrorReason::InvalidPeriod, "period", e))?,
             indicator: field::text("indicator", &request.indicator, LONGEST_KEY)?,
-            category: category.to_owned(),
+            category: field::optional_text("category", &request.category, LONGEST_CATEGORY)?,
         })
     }
 

@@ -52,7 +52,11 @@ impl Store {
 
     /// Keeps reports with their figures. One that is there already stays as it is: submitted reports never change.
     pub async fn reports_insert(write: &Write<'_>, reports: &[Report]) -> Result<(), DbErr> {
-        let rows: Vec<_> = reports.iter().map(report_row::ActiveModel::from).collect();
+        // In one order, whoever inserts: two that take the same reports in would else wait for one another for ever.
+        let mut reports: Vec<_> = reports.iter().collect();
+        reports.sort_by_key(|report| (&report.regime, report.period, &report.name));
+        let rows: Vec<_> =
+            reports.iter().map(|report| report_row::ActiveModel::from(*report)).collect();
         for rows in rows.chunks(rows_per_insert(report_row::COLUMNS)) {
             report_row::Entity::insert_many(rows.to_vec())
                 .on_conflict_do_nothing()
@@ -60,7 +64,7 @@ impl Store {
                 .await?;
         }
         let figures = reports.iter().flat_map(|report| {
-            report.figures.iter().map(move |figure| value_row::ActiveModel::from((report, figure)))
+            report.figures.iter().map(|figure| value_row::ActiveModel::from((*report, figure)))
         });
         let rows: Vec<_> = figures.collect();
         for rows in rows.chunks(rows_per_insert(value_row::COLUMNS)) {

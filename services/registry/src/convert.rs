@@ -1,5 +1,7 @@
 //! The contract's messages ⇄ the domain.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use dunghan_events::{kind, level, pb_kind, pb_level};
 use dunghan_hierarchy::{Hierarchy, Level, NSO, UnitId, UnitView, Validity};
@@ -26,10 +28,10 @@ pub(crate) fn optional_unit_name(field: &str, name: &str) -> Result<Option<UnitI
     if name.is_empty() { Ok(None) } else { unit_name(field, name).map(Some) }
 }
 
-/// The levels asked for.
+/// The levels asked for, each once: every unit is held against them, and a request has room for millions.
 ///
 /// Errors: INVALID_ARGUMENT for one that there is not.
-pub(crate) fn levels(levels: &[i32]) -> Result<Vec<Level>, Status> {
+pub(crate) fn levels(levels: &[i32]) -> Result<BTreeSet<Level>, Status> {
     levels
         .iter()
         .map(|number| match pb::Level::try_from(*number) {
@@ -233,13 +235,22 @@ impl Reading {
     }
 }
 
-/// The most problems that one answer lists: more would not fit into a message.
+/// The most problems that one answer lists, and the most bytes of their texts: clients take messages of 4 MiB.
 const MOST_PROBLEMS: usize = 20_000;
+const MOST_PROBLEM_BYTES: usize = 3 << 20;
+/// What a problem takes beside its texts, at the most.
+const PROBLEM_OVERHEAD: usize = 24;
 
 /// What is wrong with rows, as the contract writes it.
 pub(crate) fn row_problems(mut problems: Vec<RowProblem>) -> Vec<pb::RowProblem> {
-    let more = problems.len().saturating_sub(MOST_PROBLEMS);
-    problems.truncate(MOST_PROBLEMS);
+    let mut bytes = 0;
+    let fitting = problems.iter().take(MOST_PROBLEMS).take_while(|problem| {
+        bytes += problem.field.len() + problem.message.len() + PROBLEM_OVERHEAD;
+        bytes <= MOST_PROBLEM_BYTES
+    });
+    let fitting = fitting.count();
+    let more = problems.len() - fitting;
+    problems.truncate(fitting);
     let mut problems: Vec<pb::RowProblem> = problems
         .into_iter()
         .map(|problem| pb::RowProblem {
@@ -270,4 +281,31 @@ fn reason(reason: Reason) -> pb::ErrorReason {
 /// A count as the contract has it.
 pub(crate) fn count(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_problems_are_listed_than_fit_into_a_message_and_the_last_one_counts_the_rest() {
+        let problems = |count: i32, bytes| {
+            let problem = |row| RowProblem {
+                row,
+                field: "code",
+                reason: Reason::CodeTaken,
+                message: "x".repeat(bytes),
+            };
+            row_problems((1..=count).map(problem).collect())
+        };
+        assert_eq!(problems(20_000, 10).len(), 20_000);
+        for (count, bytes) in [(20_001, 10), (20_000, 400), (1, 5_000_000)] {
+            let listed = problems(count, bytes);
+            let size: usize = listed.iter().map(|one| one.message.len() + PROBLEM_OVERHEAD).sum();
+            assert!(size < 4 << 20, "{count} of {bytes} bytes: {size}");
+            let rest = usize::try_from(count).unwrap() + 1 - listed.len();
+            let last = listed.last().map(|one| one.message.clone());
+            assert_eq!(last, Some(format!("{rest} more problems are not listed")));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod current;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -80,7 +81,7 @@ fn paged(
     hierarchy: &Hierarchy,
     units: Vec<UnitId>,
     as_of: NaiveDate,
-    levels: &[Level],
+    levels: &BTreeSet<Level>,
     page: &Page<PageKey>,
 ) -> (Vec<pb::Unit>, String, i32) {
     let views: Vec<UnitView<'_>> = units

@@ -249,6 +249,8 @@ async fn a_field_that_does_not_read_is_named() {
             "REQUIRED_FIELD_MISSING",
         ),
         (GetRollUpRequest { category: "x".repeat(801), ..good() }, "category", "INVALID_FIELD"),
+        // PostgreSQL would fail over it.
+        (GetRollUpRequest { category: "a\0".to_owned(), ..good() }, "category", "INVALID_FIELD"),
     ];
     for (request, field, reason) in bad {
         let status = ask(&testing, request.clone()).await.unwrap_err();

@@ -106,6 +106,12 @@ async fn what_cannot_be_listed_is_refused() {
             pb::ListDescendantsRequest { name: name("24", ""), levels, ..Default::default() };
         assert_eq!(fields(&reader.list_descendants(request).await.unwrap_err()), ["levels"]);
     }
+    // The same level again and again asks for nothing more, and costs nothing more.
+    let repeated = pb::ListUnitsRequest { levels: vec![3; 100_000], ..Default::default() };
+    let once = pb::ListUnitsRequest { levels: vec![3], page_size: 1, ..Default::default() };
+    let token = reader.list_units(once).await.unwrap().into_inner().next_page_token;
+    let next = pb::ListUnitsRequest { page_token: token, ..repeated };
+    assert_eq!(reader.list_units(next).await.unwrap().into_inner().total_size, 3);
     let parent = pb::ListUnitsRequest { parent_unit: "24".to_owned(), ..Default::default() };
     assert_eq!(fields(&reader.list_units(parent).await.unwrap_err()), ["parent_unit"]);
     for (unit, reason) in
