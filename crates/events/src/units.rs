@@ -6,7 +6,6 @@ use std::time::Duration;
 use dunghan_hierarchy::{
     Hierarchy, Identifier, Kind, Level, UnitHistory, UnitId, Validity, Version,
 };
-use dunghan_proto::events::ListEventsRequest;
 use dunghan_proto::registry as pb;
 use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
 use dunghan_proto::r#type::Date;
@@ -19,18 +18,12 @@ const PEER: &str = "registry";
 /// How long a copy may be behind when nobody asked for a unit it does not know.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// An in-memory copy of the units, kept up with the registry's events. Cheap to clone; reads never wait.
+/// An in-memory copy of the units, kept up with the registry's version of them. Cheap to clone; reads never wait.
 #[derive(Clone, Debug)]
 pub struct Units {
     client: RegistryServiceClient<Peer>,
-    copy: Arc<RwLock<Option<Copy>>>,
+    copy: Arc<RwLock<Option<Arc<Hierarchy>>>>,
     refreshing: Arc<Mutex<()>>,
-}
-
-#[derive(Clone, Debug)]
-struct Copy {
-    hierarchy: Arc<Hierarchy>,
-    position: String,
 }
 
 impl Units {
@@ -40,7 +33,7 @@ impl Units {
         Self { client, copy: Arc::default(), refreshing: Arc::default() }
     }
 
-    fn held(&self) -> Option<Copy> {
+    fn held(&self) -> Option<Arc<Hierarchy>> {
         self.copy.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -49,7 +42,7 @@ impl Units {
     /// Errors: UNAVAILABLE when there is none yet and the registry cannot be asked.
     pub async fn current(&self) -> Result<Arc<Hierarchy>, Status> {
         match self.held() {
-            Some(copy) => Ok(copy.hierarchy),
+            Some(copy) => Ok(copy),
             None => self.fresh().await,
         }
     }
@@ -68,19 +61,16 @@ impl Units {
     /// Errors: UNAVAILABLE when it cannot be asked.
     pub async fn fresh(&self) -> Result<Arc<Hierarchy>, Status> {
         let _one_at_a_time = self.refreshing.lock().await;
-        let mut client = self.client.clone();
-        if let Some(copy) = self.held() {
-            let request =
-                ListEventsRequest { after: copy.position, page_size: 1, ..Default::default() };
-            let changes =
-                client.list_events(request).await.map_err(|e| peer_failed(PEER, e))?.into_inner();
-            if changes.events.is_empty() {
-                return Ok(copy.hierarchy);
+        let held = self.held();
+        let known = held.as_ref().map_or(0, |held| held.version());
+        match load(&mut self.client.clone(), known).await? {
+            None => Ok(held.unwrap_or_default()),
+            Some(newer) => {
+                let newer = Arc::new(newer);
+                *self.copy.write().unwrap_or_else(PoisonError::into_inner) = Some(newer.clone());
+                Ok(newer)
             }
         }
-        let copy = load(&mut client).await?;
-        *self.copy.write().unwrap_or_else(PoisonError::into_inner) = Some(copy.clone());
-        Ok(copy.hierarchy)
     }
 
     /// Keeps the copy up to date until `stop`.
@@ -92,25 +82,31 @@ impl Units {
     }
 }
 
-async fn load(client: &mut RegistryServiceClient<Peer>) -> Result<Copy, Status> {
-    let request = pb::StreamUnitHistoriesRequest {};
+/// What the registry holds, unless that is still the version that is known. It is asked for its version and not for its
+/// events: an event is told of later than it is committed.
+async fn load(
+    client: &mut RegistryServiceClient<Peer>,
+    known: u64,
+) -> Result<Option<Hierarchy>, Status> {
+    let request = pb::StreamUnitHistoriesRequest { known_version: known.cast_signed() };
     let stream = client.stream_unit_histories(request).await;
     let mut stream = stream.map_err(|e| peer_failed(PEER, e))?.into_inner();
-    let (mut units, mut version, mut position) = (Vec::new(), 0, String::new());
+    let (mut units, mut version) = (Vec::new(), 0);
     while let Some(part) = stream.message().await.map_err(|e| peer_failed(PEER, e))? {
-        version = part.hierarchy_version;
-        position = part.event_position;
+        version = part.hierarchy_version.cast_unsigned();
         for unit in part.units {
             units.push(history(unit)?);
         }
     }
-    let version = version.cast_unsigned();
+    if known != 0 && version == known {
+        return Ok(None);
+    }
     let hierarchy = Hierarchy::build(version, units).map_err(|problems| {
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
         internal("copying the hierarchy", &std::io::Error::other(first))
     })?;
     tracing::debug!(units = hierarchy.len(), version, "the hierarchy was copied");
-    Ok(Copy { hierarchy: Arc::new(hierarchy), position })
+    Ok(Some(hierarchy))
 }
 
 /// The histories as the contract writes them, for the registry's own answer.

@@ -53,7 +53,8 @@ impl Start {
     }
 }
 
-type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Begins a job: called again if one ends by a panic.
+pub(crate) type Job = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 type AddRoutes = Box<dyn FnOnce(&mut RoutesBuilder) + Send>;
 
 /// A service that has started: what it answers and what it does in the background.
@@ -96,10 +97,14 @@ impl Running {
         self
     }
 
-    /// Something to do until the process stops; it returns when `stopping` is cancelled.
+    /// Something to do until the process stops; it returns when `stopping` is cancelled. Should it panic it is begun
+    /// again: a reconciler looks at state, so nothing is lost by that.
     #[must_use]
-    pub fn job(mut self, job: impl Future<Output = ()> + Send + 'static) -> Self {
-        self.jobs.push(Box::pin(job));
+    pub fn job<F>(mut self, begin: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.jobs.push(Box::new(move || Box::pin(begin())));
         self
     }
 }

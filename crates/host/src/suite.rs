@@ -1,6 +1,7 @@
 //! The services of one process, from the first line of the configuration to the last call.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use anyhow::Context as _;
 use dunghan_calendar::{Clock, SystemClock};
 use dunghan_rpc::{GuardLayer, Issuer, Peer, Policies, peer};
 use dunghan_store::{Database, Location};
+use futures::FutureExt as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,8 +19,11 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use crate::peers::Peers;
+use crate::spec::Job;
 use crate::{Config, ConfigError, Running, Spec, Start};
 
+/// How long a job that panicked is left alone.
+const AFTER_A_PANIC: Duration = Duration::from_secs(1);
 /// Calls that one connection may have under way; tonic sets no limit of its own.
 const CALLS_PER_CONNECTION: u32 = 200;
 
@@ -163,9 +168,9 @@ impl Suite {
         // Set once, here; nobody else holds the lock.
         let _ = peers.routes.set(routes.clone());
         let tracker = TaskTracker::new();
-        jobs.into_iter().for_each(|job| {
-            tracker.spawn(job);
-        });
+        for job in jobs {
+            tracker.spawn(supervise(job, AFTER_A_PANIC, stopping.clone()));
+        }
         // 6. Serve.
         let draining = CancellationToken::new();
         let drained = draining.clone().cancelled_owned();
@@ -192,6 +197,16 @@ impl Suite {
             names,
             drain_limit: Duration::from_secs(config.server.drain_limit_s),
         })
+    }
+}
+
+/// Runs a job, and begins it again after a pause when it ends by a panic.
+async fn supervise(job: Job, pause: Duration, stopping: CancellationToken) {
+    while AssertUnwindSafe(job()).catch_unwind().await.is_err() {
+        tracing::error!("a job panicked; it begins again");
+        if stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
     }
 }
 
@@ -261,4 +276,23 @@ pub async fn stopped_by_signal() -> anyhow::Result<()> {
         std::process::exit(130);
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_panics_is_begun_again_until_it_ends_by_itself() {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let count = begun.clone();
+        let job: Job = Box::new(move || {
+            let before = count.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async move { assert!(before == 2, "as the test wants it") })
+        });
+        supervise(job, Duration::ZERO, CancellationToken::new()).await;
+        assert_eq!(begun.load(Ordering::Relaxed), 3);
+    }
 }

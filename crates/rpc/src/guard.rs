@@ -67,7 +67,8 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        if !OPEN.iter().any(|open| path.starts_with(open)) {
+        let guarded = !OPEN.iter().any(|open| path.starts_with(open));
+        if guarded {
             match self.layer.caller(&request) {
                 Ok(caller) => {
                     request.extensions_mut().insert(caller);
@@ -80,7 +81,28 @@ where
         }
         // Otherwise a panic would end the connection, and inside the process whoever calls: a job as well.
         let call = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        Box::pin(call.map(|answer| answer.unwrap_or_else(|_| Ok(panicked().into_http()))))
+        Box::pin(call.map(move |answer| match answer {
+            Ok(Ok(response)) if guarded => Ok(explained(response)),
+            Ok(answer) => answer,
+            Err(_) => Ok(panicked().into_http()),
+        }))
+    }
+}
+
+/// The answer, with a reason where it is a refusal that has none: those come from below the handlers, which never saw a
+/// message that was too large or did not decode.
+fn explained(response: Response<Body>) -> Response<Body> {
+    let refused = Status::from_header_map(response.headers())
+        .filter(|status| status.code() != Code::Ok && status.details().is_empty());
+    match refused {
+        None => response,
+        Some(status) => {
+            let reason = match status.code() {
+                Code::OutOfRange | Code::ResourceExhausted => ErrorReason::TooLarge,
+                _ => ErrorReason::Internal,
+            };
+            refuse(status.code(), reason, status.message(), []).into_http()
+        }
     }
 }
 
@@ -147,6 +169,7 @@ impl GuardLayer {
 mod tests {
     use chrono::TimeDelta;
     use dunghan_calendar::{Clock as _, SystemClock};
+    use tonic_types::StatusExt as _;
 
     use super::*;
     use crate::Identity;
@@ -170,6 +193,18 @@ mod tests {
         let answer = layer.layer(inner).call(request).now_or_never().unwrap().unwrap();
         let code = answer.headers().get("grpc-status");
         code.map_or_else(String::new, |code| code.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_refusal_without_a_reason_is_given_one() {
+        #[expect(clippy::disallowed_methods, reason = "as the transport makes them")]
+        let bare = Status::new(Code::OutOfRange, "too large").into_http();
+        let status = Status::from_header_map(explained(bare).headers()).unwrap();
+        assert_eq!((status.code(), status.message()), (Code::OutOfRange, "too large"));
+        assert_eq!(status.get_details_error_info().unwrap().reason, "ERROR_REASON_TOO_LARGE");
+        let reasoned = panicked().into_http();
+        assert_eq!(explained(reasoned).headers().get("grpc-status").unwrap(), "13");
+        assert!(explained(Response::new(Body::empty())).headers().is_empty());
     }
 
     #[test]

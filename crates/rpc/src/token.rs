@@ -152,15 +152,25 @@ impl From<jsonwebtoken::errors::ErrorKind> for IssuerError {
     }
 }
 
+/// Makes a file for its owner's eyes only, whole or not at all, where it is not there: a process that is killed on the
+/// way leaves no half a key behind, with which none would start again, and of several at once one makes it.
 fn write_secret(file: &Path, content: &[u8]) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
     }
+    let draft = file.with_extension(format!("{}.new", uuid::Uuid::now_v7()));
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    options.open(file)?.write_all(content)
+    let mut written = options.write(true).create_new(true).mode(0o600).open(&draft)?;
+    written.write_all(content)?;
+    written.sync_all()?;
+    match std::fs::hard_link(&draft, file) {
+        Ok(()) => std::fs::remove_file(&draft),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => std::fs::remove_file(&draft),
+        // Not every file system has links.
+        Err(_) => std::fs::rename(&draft, file),
+    }
 }
 
 /// A token, and when to make the next one.
@@ -234,6 +244,24 @@ mod tests {
             .unwrap();
         assert_eq!(Issuer::open(&file).unwrap().verify(&token).unwrap(), identity());
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn of_several_that_make_the_key_at_once_all_get_the_same() {
+        let folder = std::env::temp_dir().join(format!("dunghan-keys-{}", uuid::Uuid::now_v7()));
+        for round in 0..50 {
+            let file = folder.join(format!("{round}.pem"));
+            let issuers: Vec<_> = std::thread::scope(|scope| {
+                let openings: Vec<_> =
+                    (0..4).map(|_| scope.spawn(|| Issuer::open(&file).unwrap())).collect();
+                openings.into_iter().map(|opening| opening.join().unwrap()).collect()
+            });
+            let now = SystemClock.now();
+            let token = issuers[0].sign(&identity(), now, TimeDelta::minutes(1)).unwrap();
+            assert!(issuers.iter().all(|issuer| issuer.verify(&token).is_ok()));
+        }
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

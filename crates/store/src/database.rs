@@ -1,6 +1,8 @@
 //! Opening, migrating, reading and writing.
 
 use std::fmt;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -73,7 +75,11 @@ impl Database {
     pub async fn open(location: &Location, service: &'static str) -> Result<Self, Error> {
         let (writer, reader) = match location {
             Location::Sqlite(folder) => {
-                std::fs::create_dir_all(folder)
+                // For its owner alone: the files in it come out readable for everybody.
+                DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(folder)
                     .map_err(|e| Error::Folder(folder.display().to_string(), e))?;
                 let file = folder.join(format!("{service}.db"));
                 let writer = connect(sqlite(&file, 1, false)).await?;

@@ -41,9 +41,10 @@ impl Spec for Aggregation {
             intake: intake.clone(),
             clock: start.clock.clone(),
         };
+        let stopping = start.stopping.clone();
         Ok(Running::new()
             .service(AggregationServiceServer::new(service))
-            .job(units.follow(start.stopping.clone()))
-            .job(intake.follow(start.stopping)))
+            .job(move || units.clone().follow(stopping.clone()))
+            .job(move || intake.clone().follow(start.stopping.clone())))
     }
 }

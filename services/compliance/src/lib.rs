@@ -57,16 +57,21 @@ impl Spec for Compliance {
         };
         let every = Duration::from_secs(config.sweep_every_s.max(1));
         let stopping = start.stopping.clone();
-        let sweeping = async move {
-            jobs::sweep_until(reconciler, bell, every, stopping).await;
-            // Only now: until here a bell may ring.
-            drop(scheduler);
+        let sweeping = move || {
+            // The scheduler rings as long as somebody holds it.
+            let held = scheduler.clone();
+            let sweeping =
+                jobs::sweep_until(reconciler.clone(), bell.clone(), every, stopping.clone());
+            async move {
+                sweeping.await;
+                drop(held);
+            }
         };
         Ok(Running::new()
             .service(ComplianceServiceServer::new(service.clone()))
             .service(DossierServiceServer::new(service.clone()))
             .service(NoticeServiceServer::new(service))
-            .job(units.follow(start.stopping))
+            .job(move || units.clone().follow(start.stopping.clone()))
             .job(sweeping))
     }
 }

@@ -275,24 +275,21 @@ impl RegistryService for Service {
         request: Request<pb::StreamUnitHistoriesRequest>,
     ) -> Result<Response<Self::StreamUnitHistoriesStream>, Status> {
         Caller::of(&request)?;
-        // The position before the units, never after: every event up to it was committed with its units before it was
-        // read, so the units read next have them all in. A change that comes in between is in the units or not; its
-        // event stands after the position either way, and at the worst the consumer reads once more what it has. It is
-        // read anew for each call, because on PostgreSQL an event is told of later than it is committed: one kept with
-        // the units could stand before their own event for ever, and the consumer would never stop reading them.
-        let position = self.current.events_position().await?;
         let hierarchy = self.current.get().await?;
-
-        let mut units: Vec<pb::UnitHistory> = histories(&hierarchy).collect();
+        let known = request.get_ref().known_version;
+        let mut units: Vec<pb::UnitHistory> = if known == hierarchy.version().cast_signed() {
+            Vec::new()
+        } else {
+            histories(&hierarchy).collect()
+        };
         let mut messages = Vec::with_capacity(units.len() / HISTORIES_AT_ONCE + 1);
         loop {
             let rest = units.split_off(units.len().min(HISTORIES_AT_ONCE));
             messages.push(Ok(pb::StreamUnitHistoriesResponse {
                 hierarchy_version: hierarchy.version().cast_signed(),
                 units: std::mem::replace(&mut units, rest),
-                event_position: position.clone(),
             }));
-            // Without any units there still is one message, for the position.
+            // Without any units there still is one message, for the version.
             if units.is_empty() {
                 return Ok(Response::new(tokio_stream::iter(messages)));
             }

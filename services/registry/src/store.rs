@@ -7,16 +7,13 @@ use dunghan_events::append;
 use dunghan_hierarchy::{Hierarchy, Problem, UnitHistory};
 use dunghan_proto::events::UnitsChanged;
 use dunghan_proto::events::event::Payload;
-use dunghan_store::{Database, Position, Sql, Write, rows_per_insert};
+use dunghan_store::{Database, Sql, Write, rows_per_insert};
 use sea_orm::entity::prelude::*;
 use sea_orm::{ConnectionTrait, DbErr, IntoActiveModel, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 use uuid::Uuid;
 
 use unit_row::{identifier, unit, version};
-
-/// How many events are looked at in one go when the last position is looked for.
-const EVENTS_AT_ONCE: u64 = 1000;
 
 /// The registry's tables.
 #[derive(Clone, Copy, Debug)]
@@ -124,16 +121,6 @@ impl Store {
                 Ok(())
             })
             .await
-    }
-
-    /// The position of the last event that consumers are told of. `after` is one that was, and saves reading the older ones.
-    pub async fn events_position(&self, after: Position) -> Result<Position, Error> {
-        let mut position = after;
-        loop {
-            let events = self.database.events_after(position, EVENTS_AT_ONCE).await?;
-            let Some(last) = events.last() else { return Ok(position) };
-            position = last.position;
-        }
     }
 }
 

@@ -36,7 +36,8 @@ impl Spec for Submission {
 
     async fn start(start: Start, _config: Config) -> anyhow::Result<Running> {
         let units = Units::new(start.peer("registry"));
-        let following = units.clone().follow(start.stopping.clone());
+        let (copy, stopping) = (units.clone(), start.stopping.clone());
+        let following = move || copy.clone().follow(stopping.clone());
         let service = service::Service {
             forms: Forms::compiled_in()?,
             compliance: ComplianceServiceClient::new(start.peer("compliance")),

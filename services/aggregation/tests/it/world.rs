@@ -206,13 +206,13 @@ impl RegistryService for FakeRegistry {
 
     async fn stream_unit_histories(
         &self,
-        _: Request<registry::StreamUnitHistoriesRequest>,
+        request: Request<registry::StreamUnitHistoriesRequest>,
     ) -> Answer<Self::StreamUnitHistoriesStream> {
-        let units = histories(&hierarchy()).collect();
+        let known = request.get_ref().known_version == 1;
+        let units = if known { Vec::new() } else { histories(&hierarchy()).collect() };
         Ok(Response::new(tokio_stream::once(Ok(registry::StreamUnitHistoriesResponse {
             hierarchy_version: 1,
             units,
-            event_position: "0.1".to_owned(),
         }))))
     }
 

@@ -22,6 +22,7 @@ struct RollUp {
     indicator: String,
     category: String,
     total: i64,
+    numerator_total: Option<i64>,
     denominator_total: Option<i64>,
     basis: String,
     expected_count: i32,
@@ -53,6 +54,7 @@ impl From<pb::RollUp> for RollUp {
             indicator: found.indicator,
             category: found.category,
             total: found.total,
+            numerator_total: found.numerator_total,
             denominator_total: found.denominator_total,
             expected_count: found.expected_count,
             counted_count: found.counted_count,
@@ -95,6 +97,14 @@ pub(super) async fn rollup(args: Rollup) -> Result<(), Failure> {
     output::print(args.client.output, &RollUp::from(found), |found| show(found, &units))
 }
 
+/// Over the units that state a whole: the parts of others are in the total, but in no ratio.
+fn ratio(found: &RollUp) -> String {
+    match (found.numerator_total, found.denominator_total) {
+        (Some(part), Some(whole)) => format!("{part}/{whole}"),
+        _ => "–".to_owned(),
+    }
+}
+
 fn show(found: &RollUp, units: &HashMap<String, Unit>) -> String {
     use Column::{Number, Text};
     let unit = |name: &String| {
@@ -110,7 +120,7 @@ fn show(found: &RollUp, units: &HashMap<String, Unit>) -> String {
         ("Indicator", found.indicator.clone()),
         ("Category", found.category.clone()),
         ("Total", found.total.to_string()),
-        ("Out of", found.denominator_total.map_or_else(String::new, |total| total.to_string())),
+        ("Ratio of the sums", ratio(found)),
         ("Counted", counted),
         ("Rests on", format!("reports as {}", plain(&found.basis))),
     ]);

@@ -3,7 +3,6 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dunghan_hierarchy::Hierarchy;
-use dunghan_store::Position;
 use tokio::sync::Mutex;
 
 use crate::store::{Error, Store};
@@ -16,14 +15,12 @@ pub(super) struct Current {
     store: Store,
     held: RwLock<Arc<Hierarchy>>,
     reading: Mutex<()>,
-    /// The last position found, from where the next search begins.
-    position: RwLock<Position>,
 }
 
 impl Current {
     pub(super) async fn load(store: Store) -> Result<Self, Error> {
         let held = RwLock::new(Arc::new(store.hierarchy_fetch().await?));
-        Ok(Self { store, held, reading: Mutex::default(), position: RwLock::default() })
+        Ok(Self { store, held, reading: Mutex::default() })
     }
 
     fn held(&self) -> Arc<Hierarchy> {
@@ -53,14 +50,5 @@ impl Current {
         if held.version() < hierarchy.version() {
             *held = hierarchy;
         }
-    }
-
-    /// The position of the last event that consumers are told of, as ListEvents takes it; empty before the first.
-    pub(super) async fn events_position(&self) -> Result<String, Error> {
-        let before = *self.position.read().unwrap_or_else(PoisonError::into_inner);
-        let position = self.store.events_position(before).await?;
-        *self.position.write().unwrap_or_else(PoisonError::into_inner) = position;
-        let none = position == Position::default();
-        Ok(if none { String::new() } else { position.to_string() })
     }
 }

@@ -53,12 +53,12 @@ impl RegistryService for Units {
 
     async fn stream_unit_histories(
         &self,
-        _: Request<registry::StreamUnitHistoriesRequest>,
+        request: Request<registry::StreamUnitHistoriesRequest>,
     ) -> Result<Response<Self::StreamUnitHistoriesStream>, Status> {
+        let known = request.get_ref().known_version == 1;
         let all = registry::StreamUnitHistoriesResponse {
             hierarchy_version: 1,
-            units: histories(&self.0).collect(),
-            event_position: String::new(),
+            units: if known { Vec::new() } else { histories(&self.0).collect() },
         };
         Ok(Response::new(tokio_stream::once(Ok(all))))
     }
