@@ -1,5 +1,7 @@
 //! pb ⇄ domain.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use dunghan_calendar::{
     Certainty, Completion, DayOffPolicy, DueMonth, DueRule, Family, Frequency, OfficeHours, Period,
@@ -14,7 +16,7 @@ use tonic::Status;
 use crate::domain::dossier::{Basis, Channel, Dossier, DossierName, Outcome, Resolution};
 use crate::domain::explain::{Grounds, Waiver};
 use crate::domain::notice::{Notice, Topic};
-use crate::domain::obligation::{Obligation, Standing};
+use crate::domain::obligation::{Obligation, ObligationName, Standing};
 use crate::domain::rate::Rate;
 use crate::domain::regime::{Debtors, Regime, RegimeId, Schedule};
 use crate::domain::summary::{Counts, Summary};
@@ -28,9 +30,29 @@ pub(crate) fn optional_unit(name: &str, value: &str) -> Result<Option<UnitId>, S
     if value.is_empty() { Ok(None) } else { unit(name, value).map(Some) }
 }
 
+/// A field that has to be there.
+fn given<'a>(name: &str, value: &'a str) -> Result<&'a str, Status> {
+    field::required(name, (!value.is_empty()).then_some(value))
+}
+
 /// A unit's name in a field that has to be there.
 pub(crate) fn unit(name: &str, value: &str) -> Result<UnitId, Status> {
-    value.parse().map_err(|e| bad_field(name, e))
+    given(name, value)?.parse().map_err(|e| bad_field(name, e))
+}
+
+/// A regime's name in a field that has to be there.
+pub(crate) fn regime_id(name: &str, value: &str) -> Result<RegimeId, Status> {
+    given(name, value)?.parse().map_err(|e| bad_field(name, e))
+}
+
+/// An obligation's name in a field that has to be there.
+pub(crate) fn obligation_name(name: &str, value: &str) -> Result<ObligationName, Status> {
+    given(name, value)?.parse().map_err(|e| bad_field(name, e))
+}
+
+/// A dossier's name in a field that has to be there.
+pub(crate) fn dossier_name(name: &str, value: &str) -> Result<DossierName, Status> {
+    given(name, value)?.parse().map_err(|e| bad_field(name, e))
 }
 
 /// The time asked for, or now.
@@ -43,7 +65,7 @@ pub(crate) fn read_time(
 
 /// A period's name in a field that has to be there.
 pub(crate) fn period(name: &str, value: &str) -> Result<Period, Status> {
-    value.parse().map_err(|e| crate::error::bad_period(name, e))
+    given(name, value)?.parse().map_err(|e| crate::error::bad_period(name, e))
 }
 
 fn invalid(name: &str, why: impl ToString) -> Status {
@@ -77,16 +99,17 @@ pub(crate) fn regime(value: &pb::Regime, now: DateTime<Utc>) -> Result<Regime, S
     let from = field::date("regime.from_date", value.from_date.as_ref())?;
     let debtors = value.debtors.as_ref();
     Ok(Regime {
-        id: value.name.parse().map_err(|e| invalid("regime.name", e))?,
+        id: given("regime.name", &value.name)?.parse().map_err(|e| invalid("regime.name", e))?,
         display_name: field::text("regime.display_name", &value.display_name, NAME)?,
         legal_basis: field::text("regime.legal_basis", &value.legal_basis, 4 * NAME)?,
         illustrative: value.illustrative,
         form: form(&value.form)?,
         receiving_unit: unit("regime.receiving_unit", &value.receiving_unit)?,
         schedule,
-        family: match value.window_family() {
-            pb::WindowFamily::Calendar => Family::Calendar,
-            pb::WindowFamily::Unspecified | pb::WindowFamily::Nd09 => Family::Nd09,
+        family: match pb::WindowFamily::try_from(value.window_family) {
+            Ok(pb::WindowFamily::Calendar) => Family::Calendar,
+            Ok(pb::WindowFamily::Unspecified | pb::WindowFamily::Nd09) => Family::Nd09,
+            Err(_) => return Err(invalid("regime.window_family", "is none that is known")),
         },
         cut_off_as_declared: value.cut_off_as_declared,
         due: value.due_rule.as_ref().map(due_rule).transpose()?,
@@ -103,7 +126,7 @@ pub(crate) fn regime(value: &pb::Regime, now: DateTime<Utc>) -> Result<Regime, S
 }
 
 fn form(name: &str) -> Result<String, Status> {
-    match name.strip_prefix("forms/") {
+    match given("regime.form", name)?.strip_prefix("forms/") {
         Some(id) if !id.is_empty() && id.len() <= 63 => Ok(name.to_owned()),
         _ => Err(invalid("regime.form", "must be forms/{form}")),
     }
@@ -138,7 +161,10 @@ fn read_debtors(value: &pb::Debtors) -> Result<Debtors, Status> {
             return Err(invalid("regime.debtors.levels", "is only for a subtree"));
         }
         let units = value.units.iter().map(|name| unit("regime.debtors.units", name));
-        return Ok(Debtors::Units(units.collect::<Result<_, _>>()?));
+        let mut units = units.collect::<Result<Vec<_>, _>>()?;
+        let mut seen = HashSet::new();
+        units.retain(|unit| seen.insert(*unit));
+        return Ok(Debtors::Units(units));
     }
     if !value.units.is_empty() {
         return Err(invalid("regime.debtors.units", "must not stand beside a subtree"));
@@ -363,6 +389,15 @@ impl Shown<'_> {
     }
 }
 
+/// A text of so many characters at most, however many bytes each takes.
+fn characters(name: &str, value: &str, most: usize) -> Result<String, Status> {
+    let value = field::text(name, value, usize::MAX)?;
+    if value.chars().count() > most {
+        return Err(bad_field(name, format!("must not be longer than {most} characters")));
+    }
+    Ok(value)
+}
+
 /// A waiver by `author` at `now`.
 pub(crate) fn waiver(
     request: &pb::WaiveObligationRequest,
@@ -370,8 +405,8 @@ pub(crate) fn waiver(
     now: DateTime<Utc>,
 ) -> Result<Waiver, Status> {
     Ok(Waiver {
-        decision: field::text("decision", &request.decision, 200)?,
-        reason: field::text("reason", &request.reason, 2000)?,
+        decision: characters("decision", &request.decision, 200)?,
+        reason: characters("reason", &request.reason, 2000)?,
         author: author.to_owned(),
         create_time: now,
     })

@@ -10,8 +10,8 @@ pub use notice_row::{Claim, NoticeKey};
 pub use obligation_row::{DueGroup, NewObligation, ObligationFilter, ObligationKey, Within};
 
 use chrono::{DateTime, Utc};
-use dunghan_store::{Database, Sql};
-use sea_orm::DbErr;
+use dunghan_store::{Database, Sql, Write};
+use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 use crate::domain::obligation::ObligationName;
@@ -85,6 +85,20 @@ impl Store {
     pub fn database(&self) -> &Database {
         &self.database
     }
+}
+
+/// Waits until no other transaction that took the same turn is running.
+///
+/// On SQLite there is one writer anyway. On PostgreSQL, two transactions that write many rows would each lock them in
+/// an order of its own, and one of two that wait for each other is ended.
+async fn take_turns(write: &Write<'_>, turn: &str) -> Result<(), DbErr> {
+    if write.get_database_backend() == DbBackend::Postgres {
+        let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+        let turn = format!("dunghan/compliance/{turn}");
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [turn.into()]);
+        write.execute_raw(statement).await?;
+    }
+    Ok(())
 }
 
 /// As the tables keep instants.

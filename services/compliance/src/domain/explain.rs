@@ -1,11 +1,12 @@
 //! Why an obligation stands as it does, in words that can be forwarded.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use dunghan_calendar::{Certainty, Day, WorkingCalendar, zone};
+use dunghan_calendar::{Certainty, Day, DayOffPolicy, DueRule, Family, WorkingCalendar, zone};
+use dunghan_hierarchy::Level;
 
 use crate::domain::notice::Notice;
 use crate::domain::obligation::{Obligation, Standing};
-use crate::domain::regime::{Debtors, Regime};
+use crate::domain::regime::{Debtors, Regime, Schedule};
 use crate::domain::wording;
 
 /// A decision by which a unit need not report.
@@ -30,6 +31,10 @@ pub struct Grounds<'a> {
     pub regime: &'a Regime,
     /// The unit's name on the cut-off day.
     pub unit_name: &'a str,
+    /// Its level on that day.
+    pub level: Option<Level>,
+    /// The name of the unit among whose subtree it owes; empty where units are named one by one.
+    pub scope_name: &'a str,
     /// The name of who receives it.
     pub receiving_name: &'a str,
     /// The list of units does not know since when the unit exists.
@@ -48,9 +53,8 @@ impl Grounds<'_> {
     /// The days between cut-off and due date that do not count, with why; none where the due date is a fixed one.
     pub fn skipped_days(&self) -> Vec<(NaiveDate, Day)> {
         let cut_off = self.regime.window(self.obligation.name.period).cut_off;
-        let counted = self.regime.due.is_some_and(|rule| {
-            matches!(rule, dunghan_calendar::DueRule::WorkingDaysAfterCutOff(_))
-        });
+        let counted =
+            self.regime.due.is_some_and(|rule| matches!(rule, DueRule::WorkingDaysAfterCutOff(_)));
         match self.obligation.due_date() {
             Some(due) if counted => self.calendar.skipped(cut_off, due),
             _ => Vec::new(),
@@ -60,10 +64,13 @@ impl Grounds<'_> {
     /// Why the unit owes the report.
     pub fn owed_because(&self) -> String {
         let cut_off = zone::date_vi(self.regime.window(self.obligation.name.period).cut_off);
-        match &self.regime.debtors {
-            Debtors::Units(_) => format!("đơn vị được yêu cầu đích danh, tại ngày {cut_off}"),
+        match self.regime.debtors {
+            Debtors::Units(_) => {
+                format!("được nêu đích danh trong yêu cầu báo cáo (xác định tại ngày {cut_off})")
+            }
             Debtors::Subtree { .. } => {
-                format!("đơn vị thuộc diện phải báo cáo trong phạm vi áp dụng, tại ngày {cut_off}")
+                let level = self.level.map_or("đơn vị", wording::level);
+                format!("{level} thuộc {}, xác định tại ngày {cut_off}", self.scope_name)
             }
         }
     }
@@ -71,96 +78,128 @@ impl Grounds<'_> {
     /// The whole as a text in Vietnamese.
     pub fn text(&self) -> String {
         let Self { obligation, regime, at, .. } = *self;
-        let window = regime.window(obligation.name.period);
-        let code = if obligation.unit_code.is_empty() {
-            String::new()
-        } else {
-            format!(" (mã {})", obligation.unit_code)
-        };
-        let mut lines = vec![format!(
-            "{}{code} {} báo cáo «{}» kỳ {}, gửi {}.",
-            self.unit_name,
-            self.stands(),
-            regime.display_name,
-            wording::period(obligation.name.period, window),
-            self.receiving_name,
-        )];
         let illustrative = if regime.illustrative {
-            " (chế độ báo cáo minh họa, chưa cơ quan nào ban hành)"
+            " (chế độ báo cáo minh họa, không do cơ quan nào ban hành)"
         } else {
             ""
         };
-        lines.push(format!("Căn cứ: {}{illustrative}.", regime.legal_basis));
-        lines.push(format!("Đối tượng: {}.", self.owed_because()));
-        if regime.cut_off_as_declared {
-            lines.push(format!(
-                "Số liệu: ngày chốt số liệu do báo cáo tự xác định; kỳ theo Nghị định 09/2019/NĐ-CP từ ngày {} đến ngày {}.",
-                zone::date_vi(window.first),
-                zone::date_vi(window.cut_off)
-            ));
-        } else {
-            lines.push(format!(
-                "Số liệu: từ ngày {} đến ngày {} (ngày chốt số liệu).",
-                zone::date_vi(window.first),
-                zone::date_vi(window.cut_off)
-            ));
-        }
-        lines.push(self.due_line());
+        let mut lines = vec![
+            self.standing_line(),
+            format!("Căn cứ: {}{illustrative}.", regime.legal_basis),
+            format!("Đối tượng báo cáo: {}.", self.owed_because()),
+            self.window_line(),
+            self.due_line(),
+        ];
         if let Some(receipt) = obligation.receipt.filter(|receipt| receipt.time <= at) {
-            lines.push(format!("Nhận lần đầu: {}.", zone::format_vi(receipt.time)));
+            lines.push(format!("Nhận báo cáo lần đầu lúc {}.", zone::format_vi(receipt.time)));
         }
         if let Some(waiver) = self.waiver.filter(|waiver| waiver.create_time <= at) {
-            lines.push(format!("Được miễn: {}, lý do: {}.", waiver.decision, waiver.reason));
+            lines.push(format!(
+                "Được miễn báo cáo theo {}; lý do: {}.",
+                waiver.decision, waiver.reason
+            ));
         }
         for (notice, recipient) in
             self.notices.iter().filter(|(notice, _)| notice.detect_time <= at)
         {
             lines.push(format!(
-                "Đã thông báo cho {recipient} lúc {}.",
+                "Đã thông báo việc chưa gửi báo cáo tới {recipient} lúc {}.",
                 zone::format_vi(notice.detect_time)
             ));
         }
         if self.unit_uncertain {
             lines.push(
-                "Lưu ý: danh mục đơn vị được lập sau ngày chốt số liệu, không ghi đơn vị có từ khi nào."
+                "Lưu ý: danh mục đơn vị không ghi ngày thành lập của đơn vị này; việc đơn vị đã có \
+                 vào ngày chốt số liệu là giả định."
                     .to_owned(),
             );
         }
         lines.join("\n")
     }
 
-    fn stands(&self) -> String {
-        let late = self.obligation.working_days_late(self.at, self.calendar);
-        match self.obligation.standing(self.at) {
-            Standing::OnTime => "đã gửi đúng hạn".to_owned(),
-            Standing::Late => format!("đã gửi chậm {late} ngày làm việc"),
-            Standing::Missing => format!("chưa gửi, đã quá hạn {late} ngày làm việc,"),
-            Standing::Open => "chưa gửi, chưa đến hạn,".to_owned(),
-            Standing::Waived => "không phải gửi".to_owned(),
-            Standing::NoDueTime => "đã gửi (không quy định thời hạn)".to_owned(),
+    /// Who stands how, with which report.
+    fn standing_line(&self) -> String {
+        let Self { obligation, regime, at, .. } = *self;
+        let unit = match obligation.unit_code.as_str() {
+            "" => self.unit_name.to_owned(),
+            code => format!("{} (mã {code})", self.unit_name),
+        };
+        let period = obligation.name.period;
+        let report = format!(
+            "“{}” kỳ {} về {}",
+            regime.display_name,
+            wording::period(period, regime.window(period)),
+            self.receiving_name,
+        );
+        let days = match obligation.working_days_late(at, self.calendar) {
+            // Due on the eve of days off, and not yet the next working day.
+            0 => String::new(),
+            days => format!(" {} ngày làm việc", wording::count(days as usize)),
+        };
+        match obligation.standing(at) {
+            Standing::OnTime => format!("{unit} đã gửi {report}, đúng hạn."),
+            Standing::Late => format!("{unit} đã gửi {report}, chậm{days} so với thời hạn."),
+            Standing::Missing => format!("{unit} chưa gửi {report}; đã quá hạn{days}."),
+            Standing::Open if obligation.due.is_none() => format!("{unit} chưa gửi {report}."),
+            Standing::Open => format!("{unit} chưa gửi {report}; chưa đến hạn."),
+            Standing::Waived => format!("{unit} không phải gửi {report}."),
+            Standing::NoDueTime => format!("{unit} đã gửi {report}."),
         }
+    }
+
+    fn window_line(&self) -> String {
+        let window = self.regime.window(self.obligation.name.period);
+        let days = format!(
+            "từ ngày {} đến ngày {}",
+            zone::date_vi(window.first),
+            zone::date_vi(window.cut_off)
+        );
+        let by_decree = self.regime.family == Family::Nd09
+            && matches!(self.regime.schedule, Schedule::Every(_));
+        match (self.regime.cut_off_as_declared, by_decree) {
+            (false, _) => format!("Thời gian chốt số liệu: {days}."),
+            (true, true) => format!(
+                "Thời gian chốt số liệu: do báo cáo tự xác định (theo Nghị định số \
+                 09/2019/NĐ-CP là {days})."
+            ),
+            (true, false) => {
+                format!("Thời gian chốt số liệu: do báo cáo tự xác định (kỳ báo cáo {days}).")
+            }
+        }
+    }
+
+    /// Whether the due date rests on days off of which no decision is known. A working day can become a day off too.
+    fn due_date_is_estimated(&self, due: NaiveDate) -> bool {
+        let cut_off = self.regime.window(self.obligation.name.period).cut_off;
+        let mut counted = match (self.regime.due, self.regime.day_off) {
+            (Some(DueRule::WorkingDaysAfterCutOff(_)), _) => cut_off.iter_days(),
+            (_, DayOffPolicy::NextWorkingDay) => due.iter_days(),
+            (_, DayOffPolicy::Keep) => return false,
+        }
+        .take_while(|date| *date <= due);
+        counted.any(|date| self.calendar.day(date).certainty == Certainty::Estimated)
     }
 
     fn due_line(&self) -> String {
         let Some(due) = self.obligation.due_date() else {
-            return "Thời hạn gửi: văn bản yêu cầu không quy định.".to_owned();
+            return "Thời hạn gửi: văn bản yêu cầu báo cáo không quy định.".to_owned();
         };
         let rule = self.regime.due.map(wording::due_rule).unwrap_or_default();
         let skipped = self.skipped_days();
-        let estimated = skipped.iter().any(|(_, day)| day.certainty == Certainty::Estimated);
         let days: Vec<_> = skipped
             .iter()
             .map(|(date, day)| {
-                format!("{} ({})", zone::date_vi(*date), wording::day_off(*date, day))
+                format!("{} - {}", zone::date_vi(*date), wording::day_off(*date, day))
             })
             .collect();
-        let skipped = if days.is_empty() {
-            String::new()
-        } else {
-            format!("; không tính {}", days.join(", "))
-        };
-        let estimated = if estimated { "; lịch nghỉ là dự kiến" } else { "" };
-        format!("Thời hạn gửi: hết ngày {} ({rule}{skipped}{estimated}).", zone::date_vi(due))
+        let mut line = format!("Thời hạn gửi: hết ngày {} ({rule}).", zone::date_vi(due));
+        if !days.is_empty() {
+            line += &format!(" Không tính các ngày nghỉ: {}.", days.join("; "));
+        }
+        if self.due_date_is_estimated(due) {
+            line += " Lịch nghỉ là dự kiến, chưa có quyết định.";
+        }
+        line
     }
 }
 
@@ -171,7 +210,6 @@ mod tests {
     use super::*;
     use crate::domain::calendar::official;
     use crate::domain::obligation::tests::{obligation, time};
-    use crate::domain::regime::Schedule;
     use crate::domain::regime::tests::regime;
 
     #[test]
@@ -183,6 +221,8 @@ mod tests {
             obligation: &obligation,
             regime: &regime,
             unit_name: "Phường Trí Quả",
+            level: Some(Level::Commune),
+            scope_name: "",
             receiving_name: "Sở Khoa học và Công nghệ",
             unit_uncertain: false,
             calendar: &calendar,
@@ -192,9 +232,9 @@ mod tests {
         };
         let text = grounds.text();
         for words in [
-            "Phường Trí Quả (mã 09427) chưa gửi, đã quá hạn 1 ngày làm việc, báo cáo «Báo cáo» kỳ tháng 5 năm 2026",
+            "Phường Trí Quả (mã 09427) chưa gửi “Báo cáo” kỳ tháng 5 năm 2026 về Sở Khoa học và Công nghệ; đã quá hạn 01 ngày làm việc.",
             "từ ngày 15/04/2026 đến ngày 14/05/2026",
-            "hết ngày 19/05/2026 (03 ngày làm việc sau ngày chốt số liệu; không tính 16/05/2026 (Thứ Bảy), 17/05/2026 (Chủ nhật))",
+            "hết ngày 19/05/2026 (03 ngày làm việc sau ngày chốt số liệu). Không tính các ngày nghỉ: 16/05/2026 - Thứ Bảy; 17/05/2026 - Chủ nhật.",
             "chế độ báo cáo minh họa",
         ] {
             assert!(text.contains(words), "{words}\n{text}");

@@ -15,6 +15,8 @@ pub const DUE: &str = "due";
 pub const STREAM: &str = "stream";
 /// How many subjects a text names; the rest are counted.
 const NAMED: usize = 20;
+/// How many subjects go into one answer: with names of 150 bytes they stay below the 4 MB that clients take.
+const AT_ONCE: usize = 20_000;
 
 /// What a notice is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +69,16 @@ pub struct Notice {
     pub text: String,
 }
 
+/// How many of these notices, and one at least, name no more subjects than fit into one answer.
+pub fn fitting(notices: &[Notice]) -> usize {
+    let mut subjects = 0;
+    let fit = notices.iter().take_while(|notice| {
+        subjects += notice.subjects.len();
+        subjects <= AT_ONCE
+    });
+    fit.count().max(1)
+}
+
 /// The text about missing reports.
 pub fn missing_text(
     regime: &Regime,
@@ -78,8 +90,8 @@ pub fn missing_text(
     // The due time is the midnight that ends the due date.
     let due_date = zone::civil_date(due).pred_opt().unwrap_or_else(|| zone::civil_date(due));
     format!(
-        "Có {} đơn vị chưa gửi «{}» kỳ {} (thời hạn gửi: hết ngày {}): {}.",
-        told.len(),
+        "Có {} đơn vị chưa gửi “{}” kỳ {} (thời hạn gửi: hết ngày {}): {}.",
+        wording::count(told.len()),
         regime.display_name,
         wording::period(period, window),
         zone::date_vi(due_date),
@@ -89,13 +101,50 @@ pub fn missing_text(
 
 /// The text about overdue dossiers.
 pub fn overdue_text(told: &[Subject]) -> String {
-    format!("Có {} hồ sơ quá hạn giải quyết, chưa ghi nhận kết quả: {}.", told.len(), named(told))
+    format!(
+        "Có {} hồ sơ quá hạn giải quyết, chưa ghi nhận kết quả: {}.",
+        wording::count(told.len()),
+        named(told)
+    )
 }
 
 fn named(subjects: &[Subject]) -> String {
     let words: Vec<_> = subjects.iter().take(NAMED).map(|subject| subject.words.as_str()).collect();
     match subjects.len().checked_sub(NAMED) {
         None | Some(0) => words.join("; "),
-        Some(more) => format!("{}; và {more} trường hợp khác", words.join("; ")),
+        Some(more) => {
+            format!("{}; và {} trường hợp khác", words.join("; "), wording::count(more))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notice(subjects: usize) -> Notice {
+        Notice {
+            id: Uuid::nil(),
+            recipient: UnitId::new("nso", "24", None),
+            topic: Topic::OverdueDossiers,
+            rung: DUE.to_owned(),
+            detect_time: DateTime::UNIX_EPOCH,
+            subjects: vec![String::new(); subjects],
+            text: String::new(),
+        }
+    }
+
+    #[test]
+    fn an_answer_holds_as_many_notices_as_clients_take_and_one_at_least() {
+        for (sizes, fit) in [
+            (vec![3321; 10], 6),
+            (vec![1; 50], 50),
+            (vec![AT_ONCE, 1], 1),
+            (vec![AT_ONCE - 1, 1, 1], 2),
+            (vec![AT_ONCE + 1, 1], 1),
+        ] {
+            let notices: Vec<_> = sizes.iter().map(|size| notice(*size)).collect();
+            assert_eq!(fitting(&notices), fit, "{sizes:?}");
+        }
     }
 }

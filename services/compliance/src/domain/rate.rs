@@ -75,7 +75,9 @@ impl Rate {
 
 fn percent(part: usize, whole: usize) -> Option<Decimal> {
     let percent = Decimal::from(100 * part).checked_div(whole.into())?;
-    Some(percent.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero))
+    let mut percent = percent.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+    percent.rescale(2);
+    Some(percent)
 }
 
 #[cfg(test)]
@@ -91,6 +93,8 @@ mod tests {
     fn one_of_ninety_nine_is_1_01_percent() {
         let rate = Rate { on_time: 1, missing: 98, ..Rate::default() };
         assert_eq!(rate.reporting_rate().unwrap().to_string(), "1.01");
+        let half = Rate { on_time: 1, missing: 1, ..Rate::default() };
+        assert_eq!(half.reporting_rate().unwrap().to_string(), "50.00");
         assert_eq!(Rate::default().reporting_rate(), None);
     }
 

@@ -184,20 +184,6 @@ impl Regime {
             .collect()
     }
 
-    /// The first day after `today` on which a window begins; none when no more will.
-    pub fn next_opening(&self, today: NaiveDate) -> Option<NaiveDate> {
-        let next = match self.open_periods(today).last() {
-            Some(last) => last.next(),
-            None => match self.schedule {
-                Schedule::Once(once) => Some(once),
-                Schedule::Every(frequency) => first_from(self.from, frequency, self.family),
-            },
-        };
-        next.filter(|period| self.asks_for(*period))
-            .map(|period| self.window(period).first)
-            .filter(|first| *first > today)
-    }
-
     /// The last day on which a report for the period is on time; none where the regime states no due date.
     pub fn due_date(&self, period: Period, calendar: &WorkingCalendar) -> Option<NaiveDate> {
         let cut_off = self.window(period).cut_off;
@@ -292,9 +278,6 @@ pub(crate) mod tests {
             let names: Vec<_> = open.iter().map(Period::to_string).collect();
             assert_eq!(names, periods, "{today}");
         }
-        assert_eq!(monthly.next_opening(day("2026-04-01")), Some(day("2026-04-15")));
-        assert_eq!(monthly.next_opening(day("2026-04-15")), Some(day("2026-05-15")));
-        assert_eq!(monthly.next_opening(day("2026-05-15")), None);
     }
 
     #[test]

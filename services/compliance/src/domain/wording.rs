@@ -2,6 +2,7 @@
 
 use chrono::{Datelike as _, NaiveDate, Weekday};
 use dunghan_calendar::{Day, DayKind, DueMonth, DueRule, Frequency, Period, Window, zone};
+use dunghan_hierarchy::Level;
 
 /// `tháng 5 năm 2026`, `6 tháng đầu năm 2024`, `từ ngày 01/01/2023 đến ngày 31/05/2024`.
 pub fn period(period: Period, window: Window) -> String {
@@ -28,7 +29,7 @@ pub fn period(period: Period, window: Window) -> String {
 pub fn due_rule(rule: DueRule) -> String {
     match rule {
         DueRule::WorkingDaysAfterCutOff(days) => {
-            format!("{days:02} ngày làm việc sau ngày chốt số liệu")
+            format!("{} ngày làm việc sau ngày chốt số liệu", count(days.into()))
         }
         DueRule::DayOfMonth { day, month: DueMonth::Number(month) } => {
             format!("ngày {day:02} tháng {month:02}")
@@ -39,12 +40,40 @@ pub fn due_rule(rule: DueRule) -> String {
     }
 }
 
-/// Why a day is no working day: `Thứ Bảy`, or the holiday's name.
+/// A number of things: `03`, `12`, `3.321`.
+pub fn count(count: usize) -> String {
+    let digits = format!("{count:02}");
+    let grouped = digits.char_indices().map(|(at, digit)| {
+        let left = digits.len() - at;
+        if at > 0 && left.is_multiple_of(3) { format!(".{digit}") } else { digit.to_string() }
+    });
+    grouped.collect()
+}
+
+/// The units of a level: `đơn vị hành chính cấp xã`.
+pub fn level(level: Level) -> &'static str {
+    match level {
+        Level::Province => "đơn vị hành chính cấp tỉnh",
+        Level::District => "đơn vị hành chính cấp huyện",
+        Level::Commune => "đơn vị hành chính cấp xã",
+        Level::Department => "cơ quan chuyên môn",
+        Level::School => "cơ sở giáo dục",
+        Level::Other => "đơn vị",
+    }
+}
+
+/// `Phường Trí Quả (09427)`, or the name alone where there is no code.
+pub fn unit(display_name: &str, code: &str) -> String {
+    if code.is_empty() { display_name.to_owned() } else { format!("{display_name} ({code})") }
+}
+
+/// Why a day is no working day: `Thứ Bảy`, `Quốc khánh`, `Tết Nguyên đán (nghỉ bù)`.
 pub fn day_off(date: NaiveDate, day: &Day) -> String {
     let name = day.name.clone().unwrap_or_default();
     match day.kind {
-        DayKind::Holiday if !name.is_empty() => name,
-        DayKind::InLieu => format!("nghỉ bù, nghỉ hoán đổi ({name})"),
+        // The list says itself for what a day in lieu is.
+        DayKind::Holiday | DayKind::InLieu if !name.is_empty() => name,
+        DayKind::InLieu => "nghỉ bù".to_owned(),
         _ => weekday(date).to_owned(),
     }
 }
@@ -66,6 +95,20 @@ mod tests {
     use dunghan_calendar::Family;
 
     use super::*;
+
+    #[test]
+    fn counts_below_ten_have_two_digits_and_thousands_a_dot() {
+        for (number, words) in [
+            (0, "00"),
+            (3, "03"),
+            (12, "12"),
+            (999, "999"),
+            (3321, "3.321"),
+            (1_234_567, "1.234.567"),
+        ] {
+            assert_eq!(count(number), words);
+        }
+    }
 
     #[test]
     fn periods_are_named_as_officials_name_them() {

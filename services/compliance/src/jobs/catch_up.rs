@@ -1,7 +1,10 @@
 //! Opening what has begun, and taking in what submission has received: before every answer, and before every sweep.
 
+use std::sync::Arc;
+
 use dunghan_calendar::zone;
 use dunghan_events::{PullError, pull};
+use dunghan_hierarchy::Hierarchy;
 use dunghan_proto::events::Event;
 use dunghan_proto::events::event::Payload;
 use dunghan_rpc::{field, peer_failed};
@@ -12,17 +15,18 @@ use crate::domain::obligation::{ObligationName, Receipt};
 use crate::store::{NewObligation, Store};
 
 impl Reconciler {
-    /// Brings obligations up to the clock and receipts up to submission. Returns how many were opened and received.
-    pub(crate) async fn catch_up(&self) -> Result<(u64, usize), Error> {
-        let opened = self.open().await?;
-        let received = self.receive().await?;
-        Ok((opened, received))
+    /// Brings obligations up to the clock and receipts up to submission. Gives a hierarchy that knows every unit that
+    /// owes something.
+    pub(crate) async fn catch_up(&self) -> Result<Arc<Hierarchy>, Error> {
+        self.open().await?;
+        self.receive().await?;
+        Ok(self.units.current().await?)
     }
 
     /// Opens the periods whose window has begun, as of the hierarchy on their cut-off days.
     ///
     /// A period is looked at again whenever the hierarchy has changed since it was opened: units that have come to
-    /// owe it are added.
+    /// owe it are added, and those that turn out not to owe it are taken off.
     pub(crate) async fn open(&self) -> Result<u64, Error> {
         let hierarchy = self.units.fresh().await?;
         let today = zone::civil_date(self.clock.now());
@@ -61,7 +65,7 @@ impl Reconciler {
     }
 
     /// Takes in what submission has received.
-    async fn receive(&self) -> Result<usize, Error> {
+    pub(super) async fn receive(&self) -> Result<usize, Error> {
         let client = self.submission.clone();
         let pulled = pull(
             self.store.database(),
@@ -71,12 +75,7 @@ impl Reconciler {
                 answer.map(|answer| answer.into_inner()).map_err(|e| peer_failed(SUBMISSION, e))
             },
             async |events| Ok(events.iter().filter_map(receipt).collect::<Vec<_>>()),
-            async |write, receipts| {
-                for (name, receipt) in receipts {
-                    Store::receipt_record(write, name, *receipt).await?;
-                }
-                Ok(())
-            },
+            async |write, receipts| Store::receipt_record(write, receipts).await,
         );
         match pulled.await {
             Ok(count) => Ok(count),

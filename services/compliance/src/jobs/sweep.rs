@@ -1,8 +1,8 @@
 //! The sweep: finds what has fallen due, asks the owner, and tells supervisors once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use dunghan_calendar::zone;
 use dunghan_hierarchy::{Hierarchy, UnitId};
 use dunghan_proto::submission as pb;
@@ -14,6 +14,7 @@ use crate::domain::dossier::{Dossier, DossierName};
 use crate::domain::notice::{self, Subject};
 use crate::domain::obligation::{Obligation, ObligationName, Receipt};
 use crate::domain::regime::Regime;
+use crate::domain::wording;
 use crate::store::{Claim, DueGroup, Store};
 
 /// Units in one question to submission.
@@ -44,7 +45,12 @@ impl Reconciler {
         let opened = self.open().await;
         self.sweep_dossiers(&mut summary).await?;
         summary.opened = opened?;
-        summary.received = self.catch_up().await?.1;
+        match self.receive().await {
+            Ok(received) => summary.received = received,
+            // What no event told is asked for below, group by group; where that fails too, nobody is accused.
+            Err(Error::Peer(_)) => {}
+            Err(error) => return Err(error),
+        }
         self.sweep_obligations(&mut summary).await?;
         Ok(summary)
     }
@@ -91,15 +97,12 @@ impl Reconciler {
             }
             self.store
                 .database()
-                .write(async |write| {
-                    for (name, receipt) in &known {
-                        Store::receipt_record(write, name, *receipt).await?;
-                    }
-                    Ok::<_, crate::store::Error>(())
-                })
-                .await?;
+                .write(async |write| Store::receipt_record(write, &known).await)
+                .await
+                .map_err(crate::store::Error::from)?;
             summary.received += known.len();
-            due.retain(|obligation| !known.iter().any(|(name, _)| *name == obligation.name));
+            let there: HashSet<_> = known.into_iter().map(|(name, _)| name).collect();
+            due.retain(|obligation| !there.contains(&obligation.name));
         }
         Ok(due)
     }
@@ -119,9 +122,7 @@ impl Reconciler {
             .map(|obligation| {
                 let unit = obligation.name.unit;
                 let words = match hierarchy.unit(unit, cut_off) {
-                    Some(view) => {
-                        format!("{} ({})", view.version.display_name, obligation.unit_code)
-                    }
+                    Some(view) => wording::unit(&view.version.display_name, &obligation.unit_code),
                     None => unit.to_string(),
                 };
                 (unit, Subject::missing(&obligation.name, obligation.due_generation, words))
@@ -171,14 +172,22 @@ impl Reconciler {
     }
 }
 
-/// Who is told of a unit's dossiers: the unit above it, or itself at the top or where it has ended.
+/// The day on which a unit is looked up: today, or its last where it has ended.
+fn known_on(unit: UnitId, today: NaiveDate, hierarchy: &Hierarchy) -> NaiveDate {
+    let history = hierarchy.get(unit).filter(|history| history.version_on(today).is_none());
+    let ends = history.into_iter().flat_map(|history| &history.versions);
+    ends.filter_map(|version| version.validity.last_day()).max().unwrap_or(today)
+}
+
+/// Who is told of a unit's dossiers: the unit above it, or itself at the top.
 fn supervisor(unit: UnitId, at: DateTime<Utc>, hierarchy: &Hierarchy) -> UnitId {
-    let today = zone::civil_date(at);
-    hierarchy.ancestors(unit, today).first().copied().unwrap_or(unit)
+    let day = known_on(unit, zone::civil_date(at), hierarchy);
+    hierarchy.ancestors(unit, day).first().copied().unwrap_or(unit)
 }
 
 fn subject(dossier: &Dossier, at: DateTime<Utc>, hierarchy: &Hierarchy) -> Subject {
-    let unit = match hierarchy.unit(dossier.name.unit, zone::civil_date(at)) {
+    let day = known_on(dossier.name.unit, zone::civil_date(at), hierarchy);
+    let unit = match hierarchy.unit(dossier.name.unit, day) {
         Some(view) => view.version.display_name.clone(),
         None => dossier.name.unit.to_string(),
     };

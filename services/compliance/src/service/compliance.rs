@@ -66,12 +66,19 @@ impl Service {
             })
             .collect();
         let (unit_name, receiving_name) = (called(name.unit), called(regime.receiving_unit));
+        let scope_name = match &regime.debtors {
+            Debtors::Subtree { root, .. } => called(*root),
+            Debtors::Units(_) => String::new(),
+        };
+        let unit = hierarchy.unit(name.unit, cut_off);
         let grounds = Grounds {
             obligation: &obligation,
             regime: &regime,
             unit_name: &unit_name,
             receiving_name: &receiving_name,
-            unit_uncertain: hierarchy.unit(name.unit, cut_off).is_none_or(|unit| !unit.certain),
+            level: unit.map(|unit| unit.version.level),
+            scope_name: &scope_name,
+            unit_uncertain: unit.is_none_or(|unit| !unit.certain),
             calendar: &self.reconciler.calendar,
             notices: &notices,
             waiver: waiver.as_ref(),
@@ -100,7 +107,10 @@ impl ComplianceService for Service {
         let answer = pb::Regime::from(&regime);
         let answer = self.reconciler.store.regime_insert(&regime, key.as_ref(), answer).await?;
         self.reconciler.reopen().await;
-        self.reconciler.open().await?;
+        if let Err(error) = self.reconciler.open().await {
+            // The regime is in force all the same, and the next look opens its periods.
+            tracing::warn!(error = &error as &dyn std::error::Error, "a new regime was not opened");
+        }
         Ok(Response::new(answer))
     }
 
@@ -108,7 +118,7 @@ impl ComplianceService for Service {
         &self,
         request: Request<pb::GetRegimeRequest>,
     ) -> Result<Response<pb::Regime>, Status> {
-        let id = regime_id("name", &request.get_ref().name)?;
+        let id = convert::regime_id("name", &request.get_ref().name)?;
         let regime = self.reconciler.store.regime_fetch(&id).await?;
         Ok(Response::new(pb::Regime::from(&regime)))
     }
@@ -135,7 +145,7 @@ impl ComplianceService for Service {
         let scope = convert::optional_unit("scope", &request.scope)?;
         let regime = match request.regime.as_str() {
             "" => None,
-            name => Some(regime_id("regime", name)?),
+            name => Some(convert::regime_id("regime", name)?),
         };
         let period = match request.period.as_str() {
             "" => None,
@@ -149,10 +159,9 @@ impl ComplianceService for Service {
             (scope, &request.regime, &request.period, &request.standings, &request.read_time);
         let page = Page::<ObligationKey>::new(request.page_size, &request.page_token, &asked)?;
 
-        let hierarchy = match scope {
-            Some(scope) => self.readable(&caller, scope, regime.as_ref().map(RegimeId::id)).await?,
-            None => self.reconciler.units.current().await?,
-        };
+        if let Some(scope) = scope {
+            self.readable(&caller, scope, regime.as_ref().map(RegimeId::id)).await?;
+        }
         if let Some(regime) = &regime {
             self.reconciler.store.regime_fetch(regime).await?;
         }
@@ -164,7 +173,7 @@ impl ComplianceService for Service {
             });
             limits.collect()
         });
-        self.reconciler.catch_up().await?;
+        let hierarchy = self.reconciler.catch_up().await?;
         let filter = ObligationFilter { scope, visible, regime, period, standings };
         let store = &self.reconciler.store;
         let limit = page.size as u64 + 1;
@@ -194,13 +203,13 @@ impl ComplianceService for Service {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let scope = convert::unit("scope", &request.scope)?;
-        let regime = regime_id("regime", &request.regime)?;
+        let regime = convert::regime_id("regime", &request.regime)?;
         let period = convert::period("period", &request.period)?;
         let at = convert::read_time(request.read_time.as_ref(), &self.reconciler.clock)?;
-        let hierarchy = self.readable(&caller, scope, Some(regime.id())).await?;
+        self.readable(&caller, scope, Some(regime.id())).await?;
         let store = &self.reconciler.store;
         let family = store.regime_fetch(&regime).await?.family;
-        self.reconciler.catch_up().await?;
+        let hierarchy = self.reconciler.catch_up().await?;
         let rate = Rate::of(store.obligation_all(scope, &regime, period).await?, at);
         let calendar = &self.reconciler.calendar;
         let shown = Shown { at, family, hierarchy: &hierarchy, calendar };
@@ -213,10 +222,10 @@ impl ComplianceService for Service {
     ) -> Result<Response<pb::Explanation>, Status> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        let name = obligation_name(&request.name)?;
+        let name = convert::obligation_name("name", &request.name)?;
         let at = convert::read_time(request.read_time.as_ref(), &self.reconciler.clock)?;
-        let hierarchy = self.readable(&caller, name.unit, Some(name.regime.id())).await?;
-        self.reconciler.catch_up().await?;
+        self.readable(&caller, name.unit, Some(name.regime.id())).await?;
+        let hierarchy = self.reconciler.catch_up().await?;
         Ok(Response::new(self.explain(&name, at, &hierarchy).await?))
     }
 
@@ -226,12 +235,14 @@ impl ComplianceService for Service {
     ) -> Result<Response<pb::Obligation>, Status> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        let name = obligation_name(&request.name)?;
+        let name = convert::obligation_name("name", &request.name)?;
         let now = self.reconciler.clock.now();
         let waiver = convert::waiver(&request, caller.subject(), now)?;
-        let hierarchy = self.writable(&caller, name.unit).await?;
-        self.reconciler.catch_up().await?;
+        self.writable(&caller, name.unit).await?;
+        let hierarchy = self.reconciler.catch_up().await?;
         let store = &self.reconciler.store;
+        // Fetched first: nothing may fail after the waiver is there.
+        store.obligation_fetch(&name).await?;
         let family = store.regime_fetch(&name.regime).await?.family;
         let obligation = store.waiver_insert(&name, &waiver).await?;
         let calendar = &self.reconciler.calendar;
@@ -262,12 +273,4 @@ impl ComplianceService for Service {
         let database = self.reconciler.store.database();
         dunghan_events::list_events(database, request.get_ref()).await.map(Response::new)
     }
-}
-
-fn regime_id(name: &str, value: &str) -> Result<RegimeId, Status> {
-    value.parse().map_err(|e| dunghan_rpc::bad_field(name, e))
-}
-
-fn obligation_name(value: &str) -> Result<ObligationName, Status> {
-    value.parse().map_err(|e| dunghan_rpc::bad_field("name", e))
 }

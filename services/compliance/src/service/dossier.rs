@@ -14,7 +14,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::Service;
 use crate::convert::{self, RowProblem, Shown, count};
-use crate::domain::dossier::{Basis, Dossier, DossierName};
+use crate::domain::dossier::{Basis, Dossier};
 use crate::domain::summary::Summary;
 use crate::store::{DossierChange, DossierKey, Store};
 
@@ -157,6 +157,7 @@ impl DossierService for Service {
         let database = self.reconciler.store.database();
         let applied = database
             .write(async |write| {
+                Store::dossier_turn(write, unit).await?;
                 let known = Store::dossier_known(&**write, unit, &numbers).await?;
                 let (changes, conflicts) = changes(&dossiers, known);
                 problems.extend(conflicts);
@@ -189,7 +190,7 @@ impl DossierService for Service {
     ) -> Result<Response<pb::Dossier>, Status> {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
-        let name: DossierName = request.name.parse().map_err(|e| bad_field("name", e))?;
+        let name = convert::dossier_name("name", &request.name)?;
         let at = convert::read_time(request.read_time.as_ref(), &self.reconciler.clock)?;
         let hierarchy = self.readable(&caller, name.unit, None).await?;
         let dossier = self.reconciler.store.dossier_fetch(&name).await?.ok_or_else(|| {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::Service;
 use crate::convert;
-use crate::domain::notice::Notice;
+use crate::domain::notice::{Notice, fitting};
 use crate::store::NoticeKey;
 
 /// How long a notice written by another process may wait.
@@ -99,7 +99,7 @@ impl NoticeService for Service {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let recipient = convert::optional_unit("parent", &request.parent)?;
-        let page = Page::<NoticeKey>::new(request.page_size, &request.page_token, &recipient)?;
+        let mut page = Page::<NoticeKey>::new(request.page_size, &request.page_token, &recipient)?;
         match recipient {
             Some(unit) => {
                 self.readable(&caller, unit, None).await?;
@@ -113,6 +113,8 @@ impl NoticeService for Service {
         let limit = page.size as u64 + 1;
         let store = &self.reconciler.store;
         let found = store.notice_page(recipient, page.after.as_ref(), limit).await?;
+        // A digest may name thousands: a page ends early rather than be more than a client takes.
+        page.size = page.size.min(fitting(&found));
         let (found, next_page_token) = page.cut(found, |last| last.into());
         let notices = found.iter().map(pb::Notice::from).collect();
         Ok(Response::new(pb::ListNoticesResponse { notices, next_page_token }))

@@ -1,6 +1,8 @@
 //! The table `dossier`.
 #![expect(unreachable_pub, reason = "the entity derive makes all that it writes public")]
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use dunghan_calendar::{Due, Granularity, Window, zone};
 use dunghan_hierarchy::UnitId;
@@ -11,7 +13,7 @@ use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, OnConflict};
 use sea_orm::{ConnectionTrait, QueryOrder as _, QuerySelect as _};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Store, from_us, unreadable, us};
+use super::{Error, Store, from_us, take_turns, unreadable, us};
 use crate::domain::dossier::{Basis, Channel, Dossier, DossierName, Resolution};
 
 const TABLE: &str = "dossier";
@@ -251,27 +253,32 @@ impl Store {
         names: &[DossierName],
         now: DateTime<Utc>,
     ) -> Result<Vec<DossierName>, Error> {
+        // In the order of units, in which every sweep takes the turns.
+        let mut by_unit: BTreeMap<UnitId, Vec<&str>> = BTreeMap::new();
+        for name in names {
+            by_unit.entry(name.unit).or_default().push(&name.number);
+        }
         let mut checked = Vec::new();
-        for chunk in names.chunks(IN_LIST / 2) {
-            let keys = chunk.iter().fold(Condition::any(), |any, name| {
-                any.add(
-                    Condition::all()
-                        .add(Column::UnitId.eq(name.unit.uuid()))
-                        .add(Column::Number.eq(name.number.as_str())),
-                )
-            });
-            let rows = Entity::update_many()
-                .col_expr(Column::NextCheckUs, Expr::value(Option::<i64>::None))
-                .filter(keys)
-                .filter(Column::NextCheckUs.lte(us(now)))
-                .filter(Column::RecordUs.is_null())
-                .exec_with_returning(&**write)
-                .await?;
-            checked.extend(rows.into_iter().map(|row| DossierName {
-                unit: UnitId::from_uuid(row.unit_id),
-                number: row.number,
-            }));
+        for (unit, numbers) in by_unit {
+            Self::dossier_turn(write, unit).await?;
+            for chunk in numbers.chunks(IN_LIST) {
+                let rows = Entity::update_many()
+                    .col_expr(Column::NextCheckUs, Expr::value(Option::<i64>::None))
+                    .filter(Column::UnitId.eq(unit.uuid()))
+                    .filter(Column::Number.is_in(chunk.iter().copied()))
+                    .filter(Column::NextCheckUs.lte(us(now)))
+                    .filter(Column::RecordUs.is_null())
+                    .exec_with_returning(&**write)
+                    .await?;
+                checked
+                    .extend(rows.into_iter().map(|row| DossierName { unit, number: row.number }));
+            }
         }
         Ok(checked)
+    }
+
+    /// Waits until nobody else writes dossiers of the unit: what is read then stays so until the transaction ends.
+    pub async fn dossier_turn(write: &Write<'_>, unit: UnitId) -> Result<(), DbErr> {
+        take_turns(write, &format!("dossiers/{}", unit.uuid())).await
     }
 }

@@ -1,6 +1,8 @@
 //! The tables `obligation`, `receipt` and `waiver`.
 #![expect(unreachable_pub, reason = "the entity derive makes all that it writes public")]
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use dunghan_calendar::Period;
 use dunghan_hierarchy::{Hierarchy, UnitId};
@@ -12,12 +14,14 @@ use sea_orm::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Store, from_us, unreadable, us};
+use super::{Error, Store, from_us, take_turns, unreadable, us};
 use crate::domain::explain::Waiver;
 use crate::domain::obligation::{Obligation, ObligationName, Receipt, Standing};
 use crate::domain::regime::{Regime, RegimeId};
 
 const TABLE: &str = "obligation";
+/// Whose turn it is to write many obligations.
+const TURN: &str = "obligations";
 /// Values of one IN list, well below what a statement can bind.
 const IN_LIST: usize = 5000;
 
@@ -271,79 +275,153 @@ impl ObligationFilter {
 }
 
 impl Store {
-    /// Opens a period: those of `new` that are not owed yet, with what is known of their reports. Returns how many.
+    /// Has a period owed by `debtors` and by nobody else, with what is known of their reports and waivers. Returns how
+    /// many have come to owe it. Does nothing where a hierarchy no older than this one has been applied already.
     pub async fn obligation_open(
         &self,
         regime: &Regime,
         period: Period,
         due: Option<DateTime<Utc>>,
-        new: &[NewObligation],
+        debtors: &[NewObligation],
         hierarchy_version: u64,
     ) -> Result<u64, Error> {
+        use obligation::Column as C;
+        let (named, version) = (period.to_string(), hierarchy_version.cast_signed());
         self.database
             .write(async |write| {
-                let receipts = receipt::Entity::find()
-                    .filter(receipt::Column::Regime.eq(regime.id.id()))
-                    .filter(receipt::Column::Period.eq(period.to_string()))
+                take_turns(write, TURN).await?;
+                let applied = Self::opening_version(write, &regime.id, period).await?;
+                if applied.is_some_and(|applied| applied >= hierarchy_version) {
+                    return Ok(0);
+                }
+                let mut owed: HashMap<Uuid, (String, String)> = obligation::Entity::find()
+                    .select_only()
+                    .columns([C::UnitId, C::UnitCode, C::Path])
+                    .filter(C::Regime.eq(regime.id.id()))
+                    .filter(C::Period.eq(&named))
+                    .into_tuple::<(Uuid, String, String)>()
                     .all(&**write)
-                    .await?;
-                let rows = new.iter().map(|new| {
-                    let unit = new.unit.uuid();
-                    let receipt = receipts.iter().find(|receipt| receipt.unit_id == unit);
-                    obligation::ActiveModel {
-                        regime: Set(regime.id.id().to_owned()),
-                        period: Set(period.to_string()),
-                        unit_id: Set(unit),
-                        unit_code: Set(new.unit_code.clone()),
-                        path: Set(new.path.clone()),
-                        due_us: Set(due.map(us)),
-                        due_generation: Set(1),
-                        receive_us: Set(receipt.map(|receipt| receipt.receive_us)),
-                        report_id: Set(receipt.map(|receipt| receipt.report_id)),
-                        waived_us: Set(None),
-                        hierarchy_version: Set(hierarchy_version.cast_signed()),
-                        next_check_us: Set(due.filter(|_| receipt.is_none()).map(us)),
+                    .await?
+                    .into_iter()
+                    .map(|(unit, code, path)| (unit, (code, path)))
+                    .collect();
+                let mut new = Vec::new();
+                for debtor in debtors {
+                    match owed.remove(&debtor.unit.uuid()) {
+                        None => new.push(debtor),
+                        Some(place) if place == (debtor.unit_code.clone(), debtor.path.clone()) => {
+                        }
+                        Some(_) => {
+                            obligation::Entity::update_many()
+                                .col_expr(C::UnitCode, Expr::value(debtor.unit_code.as_str()))
+                                .col_expr(C::Path, Expr::value(debtor.path.as_str()))
+                                .col_expr(C::HierarchyVersion, Expr::value(version))
+                                .filter(C::Regime.eq(regime.id.id()))
+                                .filter(C::Period.eq(&named))
+                                .filter(C::UnitId.eq(debtor.unit.uuid()))
+                                .exec(&**write)
+                                .await?;
+                        }
                     }
-                });
-                let rows: Vec<_> = rows.collect();
-                let mut opened = 0;
-                for chunk in rows.chunks(rows_per_insert(12)) {
-                    opened += obligation::Entity::insert_many(chunk.to_vec())
-                        .on_conflict(OnConflict::new().do_nothing().to_owned())
-                        .exec_without_returning(&**write)
+                }
+                // Nobody owes what is left. Reports, waivers and notices stay in their own tables.
+                let gone: Vec<_> = owed.into_keys().collect();
+                for chunk in gone.chunks(IN_LIST) {
+                    obligation::Entity::delete_many()
+                        .filter(C::Regime.eq(regime.id.id()))
+                        .filter(C::Period.eq(&named))
+                        .filter(C::UnitId.is_in(chunk.iter().copied()))
+                        .exec(&**write)
                         .await?;
                 }
+                let opened = new.len() as u64;
+                Self::obligation_insert(write, regime, period, due, new, hierarchy_version).await?;
                 Self::opening_record(write, &regime.id, period, hierarchy_version).await?;
                 Ok(opened)
             })
             .await
     }
 
-    /// Notes when a report was first received, for whoever owes it now or later. What was noted stays.
+    async fn obligation_insert(
+        write: &Write<'_>,
+        regime: &Regime,
+        period: Period,
+        due: Option<DateTime<Utc>>,
+        new: Vec<&NewObligation>,
+        hierarchy_version: u64,
+    ) -> Result<(), DbErr> {
+        let receipts: HashMap<_, _> = receipt::Entity::find()
+            .filter(receipt::Column::Regime.eq(regime.id.id()))
+            .filter(receipt::Column::Period.eq(period.to_string()))
+            .all(&**write)
+            .await?
+            .into_iter()
+            .map(|row| (row.unit_id, row))
+            .collect();
+        let waivers: HashMap<_, _> = waiver::Entity::find()
+            .filter(waiver::Column::Regime.eq(regime.id.id()))
+            .filter(waiver::Column::Period.eq(period.to_string()))
+            .all(&**write)
+            .await?
+            .into_iter()
+            .map(|row| (row.unit_id, row.create_us))
+            .collect();
+        for chunk in new.chunks(rows_per_insert(12)) {
+            let rows = chunk.iter().map(|new| {
+                let unit = new.unit.uuid();
+                let (receipt, waived) = (receipts.get(&unit), waivers.get(&unit).copied());
+                let settled = receipt.is_some() || waived.is_some();
+                obligation::ActiveModel {
+                    regime: Set(regime.id.id().to_owned()),
+                    period: Set(period.to_string()),
+                    unit_id: Set(unit),
+                    unit_code: Set(new.unit_code.clone()),
+                    path: Set(new.path.clone()),
+                    due_us: Set(due.map(us)),
+                    due_generation: Set(1),
+                    receive_us: Set(receipt.map(|receipt| receipt.receive_us)),
+                    report_id: Set(receipt.map(|receipt| receipt.report_id)),
+                    waived_us: Set(waived),
+                    hierarchy_version: Set(hierarchy_version.cast_signed()),
+                    next_check_us: Set(due.filter(|_| !settled).map(us)),
+                }
+            });
+            obligation::Entity::insert_many(rows)
+                // Only where a debtor is named twice.
+                .on_conflict(OnConflict::new().do_nothing().to_owned())
+                .exec_without_returning(&**write)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Notes when reports were first received, for whoever owes them now or later. What was noted stays.
     pub async fn receipt_record(
         write: &Write<'_>,
-        name: &ObligationName,
-        receipt: Receipt,
+        receipts: &[(ObligationName, Receipt)],
     ) -> Result<(), DbErr> {
-        let row = receipt::ActiveModel {
-            regime: Set(name.regime.id().to_owned()),
-            period: Set(name.period.to_string()),
-            unit_id: Set(name.unit.uuid()),
-            report_id: Set(receipt.report),
-            receive_us: Set(us(receipt.time)),
-        };
-        receipt::Entity::insert(row)
-            .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(&**write)
-            .await?;
-        obligation::Entity::update_many()
-            .col_expr(obligation::Column::ReceiveUs, Expr::value(us(receipt.time)))
-            .col_expr(obligation::Column::ReportId, Expr::value(receipt.report))
-            .col_expr(obligation::Column::NextCheckUs, Expr::value(Option::<i64>::None))
-            .filter(of(name))
-            .filter(obligation::Column::ReceiveUs.is_null())
-            .exec(&**write)
-            .await?;
+        take_turns(write, TURN).await?;
+        for (name, receipt) in receipts {
+            let row = receipt::ActiveModel {
+                regime: Set(name.regime.id().to_owned()),
+                period: Set(name.period.to_string()),
+                unit_id: Set(name.unit.uuid()),
+                report_id: Set(receipt.report),
+                receive_us: Set(us(receipt.time)),
+            };
+            receipt::Entity::insert(row)
+                .on_conflict(OnConflict::new().do_nothing().to_owned())
+                .exec_without_returning(&**write)
+                .await?;
+            obligation::Entity::update_many()
+                .col_expr(obligation::Column::ReceiveUs, Expr::value(us(receipt.time)))
+                .col_expr(obligation::Column::ReportId, Expr::value(receipt.report))
+                .col_expr(obligation::Column::NextCheckUs, Expr::value(Option::<i64>::None))
+                .filter(of(name))
+                .filter(obligation::Column::ReceiveUs.is_null())
+                .exec(&**write)
+                .await?;
+        }
         Ok(())
     }
 
@@ -523,6 +601,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Vec<UnitId>, Error> {
         use obligation::Column as C;
+        take_turns(write, TURN).await?;
         let mut checked = Vec::new();
         for chunk in units.chunks(IN_LIST) {
             let rows = obligation::Entity::update_many()

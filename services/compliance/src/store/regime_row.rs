@@ -69,25 +69,32 @@ impl Store {
             content: Set(serde_json::to_string(regime).map_err(unreadable("regime"))?),
             create_us: Set(us(regime.create_time)),
         };
-        let write = self.database.write(async |write| {
-            if let Some(request) = request {
-                match write.answered(request).await? {
-                    Answered::Yes(before) => return Ok(before),
-                    Answered::Reused => return Err(Error::RequestIdReused),
-                    Answered::No => write.answer(request, &answer, regime.create_time).await?,
+        let write = async || {
+            let write = self.database.write(async |write| {
+                if let Some(request) = request {
+                    match write.answered(request).await? {
+                        Answered::Yes(before) => return Ok(before),
+                        Answered::Reused => return Err(Error::RequestIdReused),
+                        Answered::No => write.answer(request, &answer, regime.create_time).await?,
+                    }
                 }
-            }
-            regime::Entity::insert(row.clone()).exec_without_returning(&**write).await?;
-            Ok(answer.clone())
-        });
-        write.await.map_err(|error| match error {
-            Error::Database(e)
-                if matches!(e.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) =>
-            {
-                Error::RegimeExists(regime.id.clone())
-            }
-            other => other,
-        })
+                regime::Entity::insert(row.clone()).exec_without_returning(&**write).await?;
+                Ok(answer.clone())
+            });
+            write.await.map_err(|error| match error {
+                Error::Database(e)
+                    if matches!(e.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) =>
+                {
+                    Error::RegimeExists(regime.id.clone())
+                }
+                other => other,
+            })
+        };
+        match write().await {
+            // It may be the same request that was faster: then its answer is there now.
+            Err(Error::RegimeExists(_)) if request.is_some() => write().await,
+            written => written,
+        }
     }
 
     /// One regime.
@@ -127,12 +134,23 @@ impl Store {
             .collect())
     }
 
+    /// By which version of the hierarchy a period was opened.
+    pub(super) async fn opening_version(
+        write: &dunghan_store::Write<'_>,
+        id: &RegimeId,
+        period: Period,
+    ) -> Result<Option<u64>, DbErr> {
+        let key = (id.id().to_owned(), period.to_string());
+        let row = opening::Entity::find_by_id(key).one(&**write).await?;
+        Ok(row.map(|row| row.hierarchy_version.cast_unsigned()))
+    }
+
     pub(super) async fn opening_record(
         write: &dunghan_store::Write<'_>,
         id: &RegimeId,
         period: Period,
         hierarchy_version: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<(), DbErr> {
         let row = opening::ActiveModel {
             regime: Set(id.id().to_owned()),
             period: Set(period.to_string()),
