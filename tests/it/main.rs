@@ -3,10 +3,13 @@
 
 mod architecture;
 mod authz_coverage;
+mod bad_input;
 mod contract;
+mod main_job;
 mod proto_conventions;
 mod raw;
 mod roll_up;
+mod world;
 
 use dunghan_aggregation::Aggregation;
 use dunghan_compliance::Compliance;

@@ -92,6 +92,8 @@ impl Database {
                 options
                     .max_connections(8)
                     .acquire_timeout(Duration::from_secs(5))
+                    // By this the outbox knows which transactions can write to it.
+                    .set_application_name(format!("dunghan-{service}"))
                     .set_schema_search_path(service);
                 let pool = connect(options).await?;
                 (pool.clone(), pool)

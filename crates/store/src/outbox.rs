@@ -3,12 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
 use crate::{Database, Write};
+
+/// How often, and after which pauses, running transactions are looked at before an event is left for the next call.
+const LOOKS_AT_RUNNING: u32 = 200;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// Where an event stands in its owner's order.
 ///
@@ -92,9 +97,30 @@ impl Write<'_> {
 
 impl Database {
     /// The events after a position, in order, `limit` at most.
+    ///
+    /// What was committed before the call is among them. On PostgreSQL it can still be held back by an older transaction
+    /// of this service; then this waits for that one, a second at most.
     pub async fn events_after(
         &self,
         after: Position,
+        limit: u64,
+    ) -> Result<Vec<StoredEvent>, DbErr> {
+        let mut oldest = self.oldest_running().await?;
+        let committed = self.newest_committed().await?;
+        for _ in 0..LOOKS_AT_RUNNING {
+            if committed < oldest {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            oldest = self.oldest_running().await?;
+        }
+        self.events_between(after, oldest, limit).await
+    }
+
+    async fn events_between(
+        &self,
+        after: Position,
+        below: i64,
         limit: u64,
     ) -> Result<Vec<StoredEvent>, DbErr> {
         // Each engine reads from its place in an index on: the outbox is followed by the second and never gets shorter.
@@ -108,12 +134,8 @@ impl Database {
                  WHERE seq > $2 AND xid >= $1 AND xid < $4 ORDER BY seq LIMIT $3"
             }
         };
-        let values: [Value; 4] = [
-            after.xid.into(),
-            after.seq.into(),
-            limit.cast_signed().into(),
-            self.oldest_running().await?.into(),
-        ];
+        let values: [Value; 4] =
+            [after.xid.into(), after.seq.into(), limit.cast_signed().into(), below.into()];
         let statement = Statement::from_sql_and_values(self.engine(), sql, values);
         let rows = Row::find_by_statement(statement).all(self.reader()).await?;
         Ok(rows
@@ -127,10 +149,21 @@ impl Database {
             .collect())
     }
 
-    /// The oldest transaction of this database that may still write, or the next one: all below it have ended.
+    /// The newest transaction whose event can be seen, held back or not.
+    async fn newest_committed(&self) -> Result<i64, DbErr> {
+        if self.engine() != DbBackend::Postgres {
+            return Ok(0);
+        }
+        let sql = "SELECT xid FROM outbox ORDER BY xid DESC, seq DESC LIMIT 1";
+        let statement = Statement::from_string(DbBackend::Postgres, sql);
+        let row = self.reader().query_one_raw(statement).await?;
+        row.map_or(Ok(0), |row| row.try_get_by_index(0))
+    }
+
+    /// The oldest transaction of this service that may still write, or the next one: all below it have ended.
     ///
-    /// Not `pg_snapshot_xmin`: that counts every database of the server, and somebody else's long transaction would hold
-    /// up our events. The end of the range is read before the running ones, so whatever begins between is not below it.
+    /// Not `pg_snapshot_xmin`: that counts everybody on the server, and somebody else's long transaction would hold up
+    /// our events. The end of the range is read before the running ones, so whatever begins between is not below it.
     async fn oldest_running(&self) -> Result<i64, DbErr> {
         if self.engine() != DbBackend::Postgres {
             return Ok(i64::MAX);
@@ -140,7 +173,8 @@ impl Database {
         let next = self.reader().query_one_raw(query(sql)).await?;
         let next: i64 = next.map_or(Ok(0), |row| row.try_get_by_index(0))?;
         let sql = "SELECT backend_xid::text::bigint FROM pg_stat_activity \
-                   WHERE datname = current_database() AND backend_xid IS NOT NULL";
+                   WHERE datname = current_database() AND backend_xid IS NOT NULL \
+                   AND application_name = current_setting('application_name')";
         let running = self.reader().query_all_raw(query(sql)).await?;
         let mut oldest = next;
         for row in running {

@@ -11,6 +11,7 @@ use dunghan_hierarchy::{Hierarchy, Level, UnitId};
 use dunghan_proto::compliance as pb;
 use dunghan_proto::compliance::ErrorReason;
 use dunghan_rpc::{bad_field, bad_field_for, field};
+use prost::Message as _;
 use tonic::Status;
 
 use crate::domain::dossier::{Basis, Channel, Dossier, DossierName, Outcome, Resolution};
@@ -446,6 +447,35 @@ fn pb_outcome(outcome: Outcome) -> pb::dossier::Outcome {
     }
 }
 
+/// Whether a text can be the name of a field (lĩnh vực).
+pub(crate) fn is_field(text: &str) -> bool {
+    (1..=200).contains(&text.chars().count()) && !text.contains('\0')
+}
+
+/// Problems of one answer: what is above would not fit into the message that a client takes.
+const MOST_PROBLEMS: usize = 20_000;
+const MOST_PROBLEM_BYTES: usize = 3 << 20;
+
+/// As many problems as fit into an answer, and then how many more there are.
+pub(crate) fn fitting(mut problems: Vec<pb::DossierRowProblem>) -> Vec<pb::DossierRowProblem> {
+    let mut bytes = 0;
+    let fits = problems.iter().take(MOST_PROBLEMS).take_while(|problem| {
+        bytes += problem.encoded_len() + 8;
+        bytes <= MOST_PROBLEM_BYTES
+    });
+    let fits = fits.count();
+    let more = problems.len() - fits;
+    problems.truncate(fits);
+    if more > 0 {
+        problems.push(pb::DossierRowProblem {
+            reason: ErrorReason::RowInvalid.into(),
+            message: format!("{more} more problems are not listed"),
+            ..Default::default()
+        });
+    }
+    problems
+}
+
 /// What is wrong with one field of a row.
 #[derive(Debug)]
 pub(crate) struct RowProblem {
@@ -475,8 +505,9 @@ pub(crate) fn dossier(
     let name = DossierName::new(unit, &row.dossier_id)
         .map_err(|e| problems.push(row_problem("dossier_id", RowInvalid, e)));
     let field_of = value.field.trim();
-    if field_of.is_empty() || field_of.chars().count() > 200 {
-        problems.push(row_problem("field", RowInvalid, "must have from 1 to 200 characters"));
+    if !is_field(field_of) {
+        let why = "must have from 1 to 200 characters, and not U+0000";
+        problems.push(row_problem("field", RowInvalid, why));
     }
     let channel = match value.channel() {
         pb::dossier::Channel::Online => Channel::Online,
@@ -574,4 +605,26 @@ fn summary_row(field: &str, counts: &Counts) -> pb::SummaryRow {
 /// A count as the contract has it; more than it can hold is not a count of anything here.
 pub(crate) fn count(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_fit_into_an_answer_and_the_rest_is_counted() {
+        for (rows, bytes, told) in [(3, 10, 3), (20_001, 10, 20_001), (2, 2 << 20, 2)] {
+            let problem = |row| pb::DossierRowProblem {
+                row,
+                message: "x".repeat(bytes),
+                ..Default::default()
+            };
+            let listed = fitting((1..=rows).map(problem).collect());
+            assert_eq!(listed.len(), told);
+            let size: usize = listed.iter().map(prost::Message::encoded_len).sum();
+            assert!(size < 4 << 20, "{rows} of {bytes} bytes: {size}");
+            let last = &listed[listed.len() - 1];
+            assert_eq!(last.row == 0, rows > 3 || bytes > 10, "{}", last.row);
+        }
+    }
 }

@@ -196,9 +196,6 @@ fn changes_of(report: pb::Report, mask: Mask, problems: &mut Problems) -> Change
     let narrative = mask.narrative.then(|| {
         let field = "report.narrative";
         limit(problems, field, &report.narrative, MOST_NARRATIVE_BYTES);
-        if report.narrative.contains('\0') {
-            problems.add(field, Common::InvalidField, "must not contain the character U+0000");
-        }
         report.narrative
     });
     let declared_cut_off = mask.declared_cut_off.then(|| {
@@ -208,9 +205,18 @@ fn changes_of(report: pb::Report, mask: Mask, problems: &mut Problems) -> Change
 }
 
 fn limit(problems: &mut Problems, field: impl Into<String>, text: &str, most: usize) {
+    let field = field.into();
     if text.len() > most {
         let says = format!("must not be longer than {most} bytes");
-        problems.add(field, ErrorReason::TooLong, says);
+        problems.add(field.clone(), ErrorReason::TooLong, says);
+    }
+    no_nul(problems, field, text);
+}
+
+/// PostgreSQL keeps it in no text.
+fn no_nul(problems: &mut Problems, field: impl Into<String>, text: &str) {
+    if text.contains('\0') {
+        problems.add(field, Common::InvalidField, "must not contain the character U+0000");
     }
 }
 
@@ -287,6 +293,8 @@ fn value(field: &str, pb: pb::Value, problems: &mut Problems) -> Option<Value> {
         let says = format!("must not be longer than {MOST_CATEGORY_CHARS} characters");
         problems.add(within("category"), ErrorReason::TooLong, says);
     }
+    no_nul(problems, within("indicator"), &pb.indicator);
+    no_nul(problems, within("category"), &category);
     limit(problems, within("quote"), &pb.quote, MOST_QUOTE_BYTES);
     let start = date(problems, within("start_date"), pb.start_date.as_ref());
     let end = date(problems, within("end_date"), pb.end_date.as_ref());

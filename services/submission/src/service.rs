@@ -419,7 +419,7 @@ impl SubmissionService for Service {
         request: Request<pb::ListFormsRequest>,
     ) -> Result<Response<pb::ListFormsResponse>, Status> {
         let request = request.into_inner();
-        let page = Page::<String>::new(request.page_size, &request.page_token, &())?;
+        let page = Page::<String>::new(request.page_size, &request.page_token, &"ListForms")?;
         let forms = self.forms.iter();
         let left: Vec<_> = forms
             .filter(|form| page.after.as_ref().is_none_or(|after| form.key > *after))

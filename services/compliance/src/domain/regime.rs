@@ -213,7 +213,11 @@ impl Regime {
             return Ok(());
         }
         let horizon = self.from.checked_add_months(chrono::Months::new(36)).unwrap_or(self.from);
-        for period in self.open_periods(horizon) {
+        let tried = match self.schedule {
+            Schedule::Once(once) => vec![once],
+            Schedule::Every(_) => self.open_periods(horizon),
+        };
+        for period in tried {
             let cut_off = self.window(period).cut_off;
             if let Some(due) = self.due_date(period, calendar)
                 && due <= cut_off
@@ -302,6 +306,12 @@ pub(crate) mod tests {
         };
         assert!(matches!(six(false).check(&calendar), Err(Contradiction::DueBeforeCutOff { .. })));
         assert_eq!(six(true).check(&calendar), Ok(()));
+        let far = "2031-01-01--2031-12-31".parse().unwrap();
+        let once = Regime {
+            due: Some(DueRule::day_of_month(1, DueMonth::Number(1)).unwrap()),
+            ..regime(Schedule::Once(far), "2024-05-01", None)
+        };
+        assert!(matches!(once.check(&calendar), Err(Contradiction::DueBeforeCutOff { .. })));
         let period = "2024S1".parse().unwrap();
         assert_eq!(six(true).due_date(period, &calendar), Some(day("2024-05-24")));
     }

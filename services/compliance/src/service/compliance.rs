@@ -128,7 +128,7 @@ impl ComplianceService for Service {
         request: Request<pb::ListRegimesRequest>,
     ) -> Result<Response<pb::ListRegimesResponse>, Status> {
         let request = request.into_inner();
-        let page = Page::<String>::new(request.page_size, &request.page_token, &())?;
+        let page = Page::<String>::new(request.page_size, &request.page_token, &"ListRegimes")?;
         let limit = page.size as u64 + 1;
         let regimes = self.reconciler.store.regime_page(page.after.as_deref(), limit).await?;
         let (regimes, next_page_token) = page.cut(regimes, |last| last.id.id().to_owned());

@@ -82,7 +82,7 @@ impl Service {
                 bad(RowProblem {
                     field: "dossier_id",
                     reason: ErrorReason::DuplicateRow,
-                    message: format!("{} stands twice in the stream", row.dossier_id),
+                    message: "stands twice in the stream".to_owned(),
                 });
                 continue;
             }
@@ -169,6 +169,7 @@ impl DossierService for Service {
             .await?;
         if !problems.is_empty() {
             problems.sort_by_key(|problem| problem.row);
+            let problems = convert::fitting(problems);
             let refused =
                 pb::RecordDossiersResponse { received_count, problems, ..Default::default() };
             return Ok(Response::new(refused));
@@ -236,6 +237,12 @@ impl DossierService for Service {
         let period = convert::period("period", &request.period)?;
         if request.fields.len() > MOST_FIELDS {
             return Err(bad_field("fields", format!("must not be more than {MOST_FIELDS}")));
+        }
+        for (at, stated) in request.fields.iter().enumerate() {
+            if !convert::is_field(stated) {
+                let why = "must have from 1 to 200 characters, and not U+0000";
+                return Err(bad_field(&format!("fields[{at}]"), why));
+            }
         }
         self.readable(&caller, unit, None).await?;
         let window = period.window(Family::Nd09);

@@ -146,6 +146,10 @@ async fn every_bad_row_is_named_with_all_that_is_wrong_and_nothing_is_applied() 
                 changed(pending("field-2"), |dossier| dossier.field = "đ".repeat(201)),
                 vec![("field", RowInvalid)],
             ),
+            (
+                changed(pending("field-nul"), |dossier| dossier.field = "a\0b".to_owned()),
+                vec![("field", RowInvalid)],
+            ),
             (changed(pending("field-3"), |dossier| dossier.field = "đ".repeat(200)), vec![]),
             (
                 changed(pending("time"), |dossier| dossier.receive_time = None),
@@ -200,7 +204,7 @@ async fn every_bad_row_is_named_with_all_that_is_wrong_and_nothing_is_applied() 
         assert_eq!(sorted(named), sorted(expected), "{engine:?}");
         assert!(response.problems.iter().all(|problem| !problem.message.is_empty()));
         let rest = (response.created_count, response.updated_count, response.unchanged_count);
-        assert_eq!((response.received_count, rest), (24, (0, 0, 0)));
+        assert_eq!((response.received_count, rest), (25, (0, 0, 0)));
         for number in ["good", "now", "first", "field-3"] {
             assert_eq!(get(&scene, number).await.unwrap_err().code(), Code::NotFound);
         }

@@ -116,7 +116,11 @@ pub(super) async fn units(args: Units) -> Result<(), Failure> {
                 Some(file) => {
                     let bytes = input::read(file)?;
                     let rows = dunghan_registry::rows_from_csv(bytes.as_slice(), None, None);
-                    input::in_file(file, rows.map_err(lines))?
+                    let rows = rows.map_err(lines).and_then(|rows| {
+                        // A file that lost its rows is no import of nothing.
+                        if rows.is_empty() { Err(vec!["has no rows".to_owned()]) } else { Ok(rows) }
+                    });
+                    input::in_file(file, rows)?
                 }
             };
             let client = Client::connect(&args.client).await?;

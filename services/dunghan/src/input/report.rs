@@ -221,4 +221,20 @@ mod tests {
         assert!(report(b"{\n  \"unit\": 24").unwrap_err()[0].contains("line 2"));
         assert!(read(r#""perod": 1"#).unwrap_err()[0].contains("unknown field `perod`"));
     }
+
+    #[test]
+    fn a_key_that_stands_twice_is_refused_wherever_it_stands() {
+        for (twice, key) in [
+            (r#""narrative": "a", "narrative": "a""#, "narrative"),
+            (
+                r#""values": [{"indicator": "a", "count": 1}, {"count": 1, "indicator": "a", "count": 2}]"#,
+                "count",
+            ),
+            (r#""document": {"number": "1", "number": "2"}"#, "number"),
+        ] {
+            let [problem] = read(twice).unwrap_err().try_into().unwrap();
+            let begin = format!("the key `{key}` stands twice at line 1 column ");
+            assert!(problem.starts_with(&begin), "{problem}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -49,32 +50,53 @@ pub(crate) fn run_in(folder: &Path, args: &[&str]) -> Ran {
     Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// A server of the binary, and the folder that it keeps its data in.
+/// A server of the binary, and the folder that it keeps its data in. Dropped, it is killed with SIGKILL.
 #[derive(Debug)]
 pub(crate) struct Serving {
     child: Child,
-    address: String,
-    folder: TempDir,
+    /// Where it listens, as `http://127.0.0.1:PORT`; empty until it says so.
+    pub(crate) address: String,
+    folder: Arc<TempDir>,
 }
 
 impl Serving {
-    /// Starts it, and waits until it says where it listens.
+    /// Starts it in a new folder, and waits until it serves.
     pub(crate) fn start() -> Self {
-        let folder = TempDir::new().unwrap();
-        let mut child = command()
+        Self::over(&Arc::new(TempDir::new().unwrap()), &[])
+    }
+
+    /// As [`Self::start`], in a folder in which one may have run before, with further arguments.
+    pub(crate) fn over(folder: &Arc<TempDir>, args: &[&str]) -> Self {
+        Self::begin(folder, args).ready()
+    }
+
+    /// As [`Self::over`], without waiting.
+    pub(crate) fn begin(folder: &Arc<TempDir>, args: &[&str]) -> Self {
+        let child = command()
             .args(["serve", "--listen", "127.0.0.1:0", "--set", "log.format=json"])
+            .args(args)
             .current_dir(folder.path())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self { child, address: String::new(), folder: folder.clone() }
+    }
+
+    /// Waits until it says where it listens.
+    pub(crate) fn ready(mut self) -> Self {
+        let stderr = BufReader::new(self.child.stderr.take().unwrap());
+        let mut lines = stderr.lines().map(Result::unwrap);
+        let mut said = String::new();
         let address = lines.by_ref().find_map(|line| {
-            let event: Value = serde_json::from_str(&line.unwrap()).ok()?;
+            said.push_str(&line);
+            let event: Value = serde_json::from_str(&line).ok()?;
             Some(event.get("address")?.as_str()?.to_owned())
         });
+        let address = address.unwrap_or_else(|| panic!("it does not serve: {said}"));
+        self.address = format!("http://{address}");
         // Read on, or the server would wait for room in the pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address: format!("http://{}", address.unwrap()), folder }
+        self
     }
 
     /// Runs the binary against it.

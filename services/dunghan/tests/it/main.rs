@@ -1,6 +1,8 @@
 //! The binary, run as a person runs it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod bad_files;
 mod binary;
 mod commands;
+mod crash;
 mod demo;

@@ -92,6 +92,8 @@ const BAD: &[Bad] = &[
     (|r| r.period = "202701".into(), "PERIOD_NOT_OPEN", "report.period"),
     (|r| r.narrative = "a".repeat(1_000_001), "TOO_LONG", "report.narrative"),
     (|r| r.narrative = "a\0b".into(), "INVALID_FIELD", "report.narrative"),
+    (|r| r.values[0].category = "a\0b".into(), "INVALID_FIELD", "report.values[0].category"),
+    (|r| r.values[0].quote = "a\0b".into(), "INVALID_FIELD", "report.values[0].quote"),
     (
         |r| r.declared_cut_off_date = Some(Date { year: 2026, month: 2, day: 29 }),
         "INVALID_VALUE",
