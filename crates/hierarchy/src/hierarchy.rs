@@ -169,6 +169,14 @@ impl Hierarchy {
         self.index.get(&id).map(|at| &self.units[*at])
     }
 
+    /// The day on which to look a unit up: the date itself, or the unit's last day where it has ended before.
+    pub fn known_on(&self, id: UnitId, date: NaiveDate) -> NaiveDate {
+        let ended = self.get(id).filter(|history| history.version_on(date).is_none());
+        let versions = ended.into_iter().flat_map(|history| &history.versions);
+        let last_days = versions.filter_map(|version| version.validity.last_day());
+        last_days.filter(|last| *last < date).max().unwrap_or(date)
+    }
+
     /// A unit on a date, or `None` if it does not exist then.
     pub fn unit(&self, id: UnitId, as_of: NaiveDate) -> Option<UnitView<'_>> {
         let history = self.get(id)?;

@@ -13,6 +13,7 @@ use dunghan_proto::compliance::ErrorReason;
 use dunghan_rpc::{bad_field, bad_field_for, field};
 use prost::Message as _;
 use tonic::Status;
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::domain::dossier::{Basis, Channel, Dossier, DossierName, Outcome, Resolution};
 use crate::domain::explain::{Grounds, Waiver};
@@ -25,6 +26,8 @@ use crate::domain::wording;
 
 /// The most bytes of a name, a basis or a decision.
 const NAME: usize = 500;
+/// Longer than any name of a period, or of a term: a message must not repeat a text of any length.
+const MOST_PERIOD_BYTES: usize = 30;
 
 /// A unit's name in a field that may be empty.
 pub(crate) fn optional_unit(name: &str, value: &str) -> Result<Option<UnitId>, Status> {
@@ -66,7 +69,16 @@ pub(crate) fn read_time(
 
 /// A period's name in a field that has to be there.
 pub(crate) fn period(name: &str, value: &str) -> Result<Period, Status> {
+    if value.len() > MOST_PERIOD_BYTES {
+        let why = "names no period; a name looks like 202605 or 2026Q2";
+        return Err(crate::error::bad_period(name, why));
+    }
     given(name, value)?.parse().map_err(|e| crate::error::bad_period(name, e))
+}
+
+/// A text in the form in which names are compared: one encoding of its letters, no blanks around it.
+pub(crate) fn normal(text: &str) -> String {
+    text.trim().nfc().collect()
 }
 
 fn invalid(name: &str, why: impl ToString) -> Status {
@@ -251,7 +263,7 @@ impl From<Standing> for pb::Standing {
     }
 }
 
-/// The standings to list.
+/// The standings to list, each once: they become conditions of a query, whose size has an end.
 pub(crate) fn standings(values: &[i32]) -> Result<Vec<Standing>, Status> {
     let read = |value: &i32| match pb::Standing::try_from(*value) {
         Ok(pb::Standing::Open) => Ok(Standing::Open),
@@ -264,7 +276,10 @@ pub(crate) fn standings(values: &[i32]) -> Result<Vec<Standing>, Status> {
             Err(bad_field("standings", format!("holds {value}, which is no standing")))
         }
     };
-    values.iter().map(read).collect()
+    let mut standings = values.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    standings.sort_unstable();
+    standings.dedup();
+    Ok(standings)
 }
 
 /// How an obligation is shown: at a moment, with the unit as it was on the cut-off day.
@@ -355,7 +370,7 @@ impl Shown<'_> {
             hierarchy_version: hierarchy_version.cast_signed(),
             unit_uncertain: grounds.unit_uncertain,
             notices: told.map(|(notice, _)| notice.into()).collect(),
-            waiver: grounds.waiver.map(|waiver| pb::Waiver {
+            waiver: grounds.waiver_then().map(|waiver| pb::Waiver {
                 decision: waiver.decision.clone(),
                 reason: waiver.reason.clone(),
                 author: waiver.author.clone(),
@@ -368,6 +383,8 @@ impl Shown<'_> {
 
     pub(crate) fn dossier(&self, dossier: &Dossier) -> pb::Dossier {
         let outcome = |basis| pb_outcome(dossier.outcome(basis, self.at)).into();
+        let known =
+            |basis| dossier.completion(basis).filter(|time| *time <= self.at).map(field::pb_time);
         let late = dossier.working_days_late(self.at, self.calendar);
         pb::Dossier {
             name: dossier.name.to_string(),
@@ -380,8 +397,8 @@ impl Shown<'_> {
             receive_time: Some(field::pb_time(dossier.receive_time)),
             term: dossier.term.to_string(),
             due_time: Some(field::pb_time(dossier.due.time)),
-            complete_time: dossier.completion(Basis::InFact).map(field::pb_time),
-            record_time: dossier.completion(Basis::Recorded).map(field::pb_time),
+            complete_time: known(Basis::InFact),
+            record_time: known(Basis::Recorded),
             outcome: outcome(Basis::Recorded),
             outcome_in_fact: outcome(Basis::InFact),
             working_days_late: late.cast_signed(),
@@ -504,8 +521,8 @@ pub(crate) fn dossier(
     let value = row.dossier.as_ref().unwrap_or(&empty);
     let name = DossierName::new(unit, &row.dossier_id)
         .map_err(|e| problems.push(row_problem("dossier_id", RowInvalid, e)));
-    let field_of = value.field.trim();
-    if !is_field(field_of) {
+    let field_of = normal(&value.field);
+    if !is_field(&field_of) {
         let why = "must have from 1 to 200 characters, and not U+0000";
         problems.push(row_problem("field", RowInvalid, why));
     }
@@ -533,10 +550,12 @@ pub(crate) fn dossier(
     if received.is_none() && value.receive_time.is_none() {
         problems.push(row_problem("receive_time", RowInvalid, "is missing"));
     }
-    let term = value
-        .term
-        .parse::<dunghan_calendar::Term>()
-        .map_err(|e| problems.push(row_problem("term", RowInvalid, e)));
+    let term = if value.term.len() > MOST_PERIOD_BYTES {
+        Err("is no term; a term looks like 3d, 8h or same-day".to_owned())
+    } else {
+        value.term.parse::<dunghan_calendar::Term>().map_err(|e| e.to_string())
+    };
+    let term = term.map_err(|e| problems.push(row_problem("term", RowInvalid, e)));
     // A system that records no time of its own for the completion has it done when it is recorded.
     let complete_time = completed.or(recorded);
     if let (Some(received), Some(completed)) = (received, complete_time)
@@ -552,7 +571,7 @@ pub(crate) fn dossier(
     match (name, term, received) {
         (Ok(name), Ok(term), Some(receive_time)) if problems.is_empty() => Ok(Dossier {
             name,
-            field: field_of.to_owned(),
+            field: field_of,
             channel,
             receive_time,
             term,
@@ -610,6 +629,23 @@ pub(crate) fn count(count: usize) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_standing_named_a_thousand_times_is_one_condition() {
+        let missing = pb::Standing::Missing.into();
+        assert_eq!(standings(&[missing; 1000]).unwrap(), [Standing::Missing]);
+    }
+
+    #[test]
+    fn a_long_text_is_no_period_and_is_not_repeated() {
+        let refused = period("period", &"9".repeat(1_000_000)).unwrap_err();
+        assert!(refused.message().len() < 200);
+    }
+
+    #[test]
+    fn a_field_has_one_name_however_its_letters_are_encoded() {
+        assert_eq!(normal(" Ho\u{323}\u{302} ti\u{323}ch"), "Hộ tịch");
+    }
 
     #[test]
     fn problems_fit_into_an_answer_and_the_rest_is_counted() {

@@ -152,7 +152,8 @@ pub(crate) struct ClientArgs {
         global = true
     )]
     pub(crate) token: Option<String>,
-    /// The folder whose issuer.pem signs where no token is given
+    /// The folder whose issuer.pem signs where no token is given. For a server
+    /// whose auth.issuer_key is another, give a token of `dunghan token`
     #[arg(
         long,
         value_name = "DIR",
@@ -185,7 +186,7 @@ pub(crate) enum UnitsVerb {
         #[arg(long, value_name = "UNIT")]
         parent: Option<UnitRef>,
         /// The date for which to answer [default: today]
-        #[arg(long, value_name = "DATE")]
+        #[arg(long, value_name = "DATE", value_parser = input::date)]
         as_of: Option<NaiveDate>,
         /// How many to list; 0 is all
         #[arg(long, value_name = "N", default_value_t = 50)]
@@ -195,7 +196,7 @@ pub(crate) enum UnitsVerb {
     Show {
         unit: UnitRef,
         /// The date for which to answer [default: today]
-        #[arg(long, value_name = "DATE")]
+        #[arg(long, value_name = "DATE", value_parser = input::date)]
         as_of: Option<NaiveDate>,
     },
     /// Find units by name; accents, case and kind words may be missing
@@ -205,7 +206,7 @@ pub(crate) enum UnitsVerb {
         #[arg(long, value_name = "UNIT")]
         within: Option<UnitRef>,
         /// The date for which to answer [default: today]
-        #[arg(long, value_name = "DATE")]
+        #[arg(long, value_name = "DATE", value_parser = input::date)]
         as_of: Option<NaiveDate>,
     },
     /// Load units, all or none; loading twice is harmless
@@ -259,7 +260,7 @@ pub(crate) enum ReportsVerb {
         #[arg(long, value_name = "PERIOD")]
         period: Option<Period>,
         /// The date on which the unit's code is meant [default: today]
-        #[arg(long, value_name = "DATE")]
+        #[arg(long, value_name = "DATE", value_parser = input::date)]
         as_of: Option<NaiveDate>,
     },
     /// One report with its figures and findings
@@ -274,7 +275,7 @@ pub(crate) enum ReportsVerb {
         #[arg(long, value_name = "PERIOD")]
         period: Option<Period>,
         /// The date on which the unit's code is meant [default: today]
-        #[arg(long, value_name = "DATE")]
+        #[arg(long, value_name = "DATE", value_parser = input::date)]
         as_of: Option<NaiveDate>,
     },
     /// Create the report of a JSON file and hand it over. A draft that is
@@ -301,7 +302,7 @@ pub(crate) struct Obligations {
     #[arg(long, value_name = "TIME", value_parser = input::time)]
     pub(crate) at: Option<DateTime<Utc>>,
     /// The date on which the unit's code is meant [default: today]
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = input::date)]
     pub(crate) as_of: Option<NaiveDate>,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
@@ -321,7 +322,7 @@ pub(crate) struct Rates {
     #[arg(long, value_name = "TIME", value_parser = input::time)]
     pub(crate) at: Option<DateTime<Utc>>,
     /// The date on which the unit's code is meant [default: today]
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = input::date)]
     pub(crate) as_of: Option<NaiveDate>,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
@@ -342,7 +343,7 @@ pub(crate) struct Explain {
     #[arg(long, value_name = "TIME", value_parser = input::time)]
     pub(crate) at: Option<DateTime<Utc>>,
     /// The date on which the unit's code is meant [default: today]
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = input::date)]
     pub(crate) as_of: Option<NaiveDate>,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
@@ -370,7 +371,7 @@ pub(crate) enum DossiersVerb {
         #[arg(long, value_name = "UNIT")]
         unit: UnitRef,
         /// The date on which the unit's code is meant [default: today]
-        #[arg(long, value_name = "DATE")]
+        #[arg(long, value_name = "DATE", value_parser = input::date)]
         as_of: Option<NaiveDate>,
     },
     /// Form II.06a of Circular 01/2020/TT-VPCP, counted from the ledger
@@ -384,7 +385,7 @@ pub(crate) enum DossiersVerb {
         #[arg(long = "field", value_name = "FIELD")]
         fields: Vec<String>,
         /// The date on which the unit's code is meant [default: today]
-        #[arg(long, value_name = "DATE")]
+        #[arg(long, value_name = "DATE", value_parser = input::date)]
         as_of: Option<NaiveDate>,
     },
 }
@@ -397,7 +398,7 @@ pub(crate) struct Overdue {
     #[arg(long, value_name = "TIME", value_parser = input::time)]
     pub(crate) at: Option<DateTime<Utc>>,
     /// The date on which the unit's code is meant [default: today]
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = input::date)]
     pub(crate) as_of: Option<NaiveDate>,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
@@ -408,7 +409,7 @@ pub(crate) struct Notices {
     /// The recipient; without one, everyone's
     pub(crate) unit: Option<UnitRef>,
     /// The date on which the unit's code is meant [default: today]
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = input::date)]
     pub(crate) as_of: Option<NaiveDate>,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
@@ -437,7 +438,7 @@ pub(crate) struct Rollup {
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) category: String,
     /// The date on which the unit's code is meant [default: today]
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = input::date)]
     pub(crate) as_of: Option<NaiveDate>,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
@@ -465,6 +466,7 @@ pub(crate) enum CalendarVerb {
     /// The date that many working days after another
     Due {
         /// The day after which counting begins: a cut-off, or a receipt
+        #[arg(value_parser = input::date)]
         date: NaiveDate,
         /// How many
         #[arg(long, value_name = "N")]

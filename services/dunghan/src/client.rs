@@ -19,6 +19,7 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
+use tonic_types::StatusExt as _;
 use tower::ServiceExt as _;
 
 use crate::cli::ClientArgs;
@@ -118,10 +119,15 @@ impl Client {
         Ok(self.registry().get_unit(request).await?.into_inner())
     }
 
-    /// Code and name of a unit for people; its resource name where the registry has none for that date.
+    /// Code and name of a unit for people, on a date or else when it last existed; its resource name where the registry
+    /// does not tell.
     pub(crate) async fn label(&self, name: &str, as_of: Option<NaiveDate>) -> String {
-        match self.unit_named(name, as_of).await {
-            Ok(unit) => format!("{} {}", unit.statistics_code, unit.display_name).trim().to_owned(),
+        let mut found = self.unit_named(name, as_of).await;
+        if let Some(last) = found.as_ref().err().and_then(last_valid) {
+            found = self.unit_named(name, Some(last)).await;
+        }
+        match found {
+            Ok(unit) => format!("{} {}", code(&unit), unit.display_name).trim().to_owned(),
             Err(_) => name.to_owned(),
         }
     }
@@ -174,6 +180,23 @@ impl Client {
             request.page_token = page.next_page_token;
         }
     }
+}
+
+/// The code that people know a unit by: of statistics, else the first that it has.
+pub(crate) fn code(unit: &pb::Unit) -> &str {
+    match (unit.statistics_code.as_str(), unit.identifiers.first()) {
+        ("", Some(first)) => &first.value,
+        (code, _) => code,
+    }
+}
+
+/// The last date of a unit that the registry knows on other dates only.
+fn last_valid(failure: &Failure) -> Option<NaiveDate> {
+    let Failure::Refused(status) = failure else { return None };
+    let info = status.get_details_error_info()?;
+    // `../2025-06-30`, the last of several.
+    let (first, last) = info.metadata.get("valid")?.rsplit(", ").next()?.split_once('/')?;
+    last.parse().or_else(|_| first.parse()).ok()
 }
 
 /// A connection to a server, made now, so that a server that is not there is known to be so.

@@ -51,12 +51,19 @@ pub(crate) async fn demo(args: Demo) -> Result<(), Failure> {
         }
     };
     if ended.is_ok() && !args.exit {
-        ended = write_token(folder.path(), &started)
-            .map(|token| output::step(&page::how_to_call(&address, folder.path(), &token)));
+        ended = write_token(folder.path(), &started).map(|token| {
+            output::step(&page::how_to_call(&program(), &address, folder.path(), &token))
+        });
         stopped_by_signal().await?;
     }
     started.stop().await?;
     ended
+}
+
+/// What this program was started as.
+fn program() -> String {
+    let first = std::env::args_os().next();
+    first.map_or_else(|| "dunghan".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 async fn start(folder: &TempDir, listen: &str, clock: &ManualClock) -> anyhow::Result<Started> {

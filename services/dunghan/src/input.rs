@@ -125,6 +125,11 @@ pub(crate) fn time(text: &str) -> Result<DateTime<Utc>, String> {
         .ok_or_else(|| format!("{text:?} is no time such as 2026-05-20T08:00"))
 }
 
+/// A date as ISO 8601 writes it; 05/06/2026 is not guessed at.
+pub(crate) fn date(text: &str) -> Result<NaiveDate, String> {
+    text.parse().map_err(|_| "is no date such as 2026-05-14 (year-month-day)".to_owned())
+}
+
 /// `section.key=value`.
 pub(crate) fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("is not SECTION.KEY=VALUE")?;

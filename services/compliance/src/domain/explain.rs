@@ -61,6 +61,11 @@ impl Grounds<'_> {
         }
     }
 
+    /// The decision that excused at the moment explained.
+    pub fn waiver_then(&self) -> Option<&Waiver> {
+        self.waiver.filter(|waiver| waiver.create_time <= self.at)
+    }
+
     /// Why the unit owes the report.
     pub fn owed_because(&self) -> String {
         let cut_off = zone::date_vi(self.regime.window(self.obligation.name.period).cut_off);
@@ -93,7 +98,7 @@ impl Grounds<'_> {
         if let Some(receipt) = obligation.receipt.filter(|receipt| receipt.time <= at) {
             lines.push(format!("Nhận báo cáo lần đầu lúc {}.", zone::format_vi(receipt.time)));
         }
-        if let Some(waiver) = self.waiver.filter(|waiver| waiver.create_time <= at) {
+        if let Some(waiver) = self.waiver_then() {
             lines.push(format!(
                 "Được miễn báo cáo theo {}; lý do: {}.",
                 waiver.decision, waiver.reason

@@ -136,7 +136,8 @@ pub enum Contradiction {
     /// Nobody would owe it.
     #[error("debtors names neither units nor a subtree with levels")]
     NobodyOwes,
-    /// Decree 09/2019/NĐ-CP, article 8(5)(b): at least one working day after the cut-off.
+    /// Decree 09/2019/NĐ-CP, article 8(5)(b), asks for one working day after the cut-off at least. A fixed day that
+    /// falls on days off in some periods is not refused for that: whether it moves then is the regime's to say.
     #[error(
         "the report for {period} would be due on {due}, not after the cut-off {cut_off}; \
          only a regime whose cut-off is as the report declares may ask for that"

@@ -32,7 +32,9 @@ pub fn due_rule(rule: DueRule) -> String {
             format!("{} ngày làm việc sau ngày chốt số liệu", count(days.into()))
         }
         DueRule::DayOfMonth { day, month: DueMonth::Number(month) } => {
-            format!("ngày {day:02} tháng {month:02}")
+            // As dates are written out (Decree 30/2020/NĐ-CP): only the months 1 and 2 have a leading 0.
+            let zero = if month < 3 { "0" } else { "" };
+            format!("ngày {day:02} tháng {zero}{month}")
         }
         DueRule::DayOfMonth { day, month: DueMonth::Last } => {
             format!("ngày {day:02} của tháng cuối kỳ báo cáo")
@@ -107,6 +109,16 @@ mod tests {
             (1_234_567, "1.234.567"),
         ] {
             assert_eq!(count(number), words);
+        }
+    }
+
+    #[test]
+    fn a_fixed_due_date_is_written_as_dates_are() {
+        for (day, month, words) in
+            [(24, 5, "ngày 24 tháng 5"), (6, 2, "ngày 06 tháng 02"), (25, 12, "ngày 25 tháng 12")]
+        {
+            let month = DueMonth::number(month).unwrap();
+            assert_eq!(due_rule(DueRule::day_of_month(day, month).unwrap()), words);
         }
     }
 

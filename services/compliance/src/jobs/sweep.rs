@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use dunghan_calendar::zone;
 use dunghan_hierarchy::{Hierarchy, UnitId};
 use dunghan_proto::submission as pb;
@@ -172,21 +172,14 @@ impl Reconciler {
     }
 }
 
-/// The day on which a unit is looked up: today, or its last where it has ended.
-fn known_on(unit: UnitId, today: NaiveDate, hierarchy: &Hierarchy) -> NaiveDate {
-    let history = hierarchy.get(unit).filter(|history| history.version_on(today).is_none());
-    let ends = history.into_iter().flat_map(|history| &history.versions);
-    ends.filter_map(|version| version.validity.last_day()).max().unwrap_or(today)
-}
-
 /// Who is told of a unit's dossiers: the unit above it, or itself at the top.
 fn supervisor(unit: UnitId, at: DateTime<Utc>, hierarchy: &Hierarchy) -> UnitId {
-    let day = known_on(unit, zone::civil_date(at), hierarchy);
+    let day = hierarchy.known_on(unit, zone::civil_date(at));
     hierarchy.ancestors(unit, day).first().copied().unwrap_or(unit)
 }
 
 fn subject(dossier: &Dossier, at: DateTime<Utc>, hierarchy: &Hierarchy) -> Subject {
-    let day = known_on(dossier.name.unit, zone::civil_date(at), hierarchy);
+    let day = hierarchy.known_on(dossier.name.unit, zone::civil_date(at));
     let unit = match hierarchy.unit(dossier.name.unit, day) {
         Some(view) => view.version.display_name.clone(),
         None => dossier.name.unit.to_string(),

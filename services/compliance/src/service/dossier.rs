@@ -10,6 +10,7 @@ use dunghan_proto::compliance::dossier_service_server::DossierService;
 use dunghan_proto::compliance::record_dossiers_request::{Header, Message, Row};
 use dunghan_proto::policy::ErrorReason as Common;
 use dunghan_rpc::{Caller, Page, bad_field, bad_field_for, refuse};
+use prost::Message as _;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::Service;
@@ -20,6 +21,8 @@ use crate::store::{DossierChange, DossierKey, Store};
 
 /// Rows of one stream.
 const MOST_ROWS: usize = 200_000;
+/// Bytes of one stream: a row has some hundred.
+const MOST_BYTES: usize = 128 << 20;
 /// Fields that a request may state.
 const MOST_FIELDS: usize = 500;
 
@@ -38,12 +41,13 @@ impl Service {
         if announced > MOST_ROWS {
             return Err(too_many_rows());
         }
-        let mut rows = Vec::with_capacity(announced);
+        let (mut rows, mut bytes) = (Vec::with_capacity(announced), 0);
         while let Some(message) = stream.message().await.map_err(broken)? {
             let Some(Message::Row(row)) = message.message else {
                 return Err(bad_field("row", "is missing: only the first message is a header"));
             };
-            if rows.len() == MOST_ROWS {
+            bytes += row.encoded_len();
+            if rows.len() == MOST_ROWS || bytes > MOST_BYTES {
                 return Err(too_many_rows());
             }
             rows.push(row);
@@ -215,7 +219,9 @@ impl DossierService for Service {
         let asked = (scope, &request.read_time);
         let page = Page::<DossierKey>::new(request.page_size, &request.page_token, &asked)?;
         let hierarchy = self.readable(&caller, scope, None).await?;
-        let below = hierarchy.descendants(scope, zone::civil_date(at));
+        // A unit that has ended still answers for what it left pending, and with it those that were below it.
+        let day = hierarchy.known_on(scope, zone::civil_date(at));
+        let below = hierarchy.descendants(scope, day);
         let units: Vec<_> = std::iter::once(scope).chain(below).collect();
         let limit = page.size as u64 + 1;
         let store = &self.reconciler.store;
@@ -238,7 +244,8 @@ impl DossierService for Service {
         if request.fields.len() > MOST_FIELDS {
             return Err(bad_field("fields", format!("must not be more than {MOST_FIELDS}")));
         }
-        for (at, stated) in request.fields.iter().enumerate() {
+        let fields: Vec<_> = request.fields.iter().map(|field| convert::normal(field)).collect();
+        for (at, stated) in fields.iter().enumerate() {
             if !convert::is_field(stated) {
                 let why = "must have from 1 to 200 characters, and not U+0000";
                 return Err(bad_field(&format!("fields[{at}]"), why));
@@ -248,14 +255,17 @@ impl DossierService for Service {
         let window = period.window(Family::Nd09);
         let ledger = self.reconciler.store.dossier_in_window(unit, window).await?;
         let now = self.reconciler.clock.now();
-        let by = |basis| Summary::of(&ledger, window, &request.fields, basis, now);
+        let by = |basis| Summary::of(&ledger, window, &fields, basis, now);
         let summary = convert::summary(unit, period, &by(Basis::Recorded), &by(Basis::InFact));
         Ok(Response::new(summary))
     }
 }
 
 fn too_many_rows() -> Status {
-    let why = format!("are more than {MOST_ROWS}: send them in several streams");
+    let why = format!(
+        "are more than {MOST_ROWS}, or than {} MiB together: send them in several streams",
+        MOST_BYTES >> 20
+    );
     bad_field_for(ErrorReason::TooManyRows, "row", why)
 }
 

@@ -503,6 +503,8 @@ impl Store {
             create_us: Set(us(waiver.create_time)),
         };
         let write = self.database.write(async |write| {
+            // No receipt may come between the look and the waiver.
+            take_turns(write, TURN).await?;
             let obligation = self.obligation_fetch_from(&**write, name).await?;
             if obligation.receipt.is_some() {
                 return Err(Error::AlreadySubmitted(name.clone()));

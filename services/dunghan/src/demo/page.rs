@@ -26,13 +26,16 @@ pub(super) fn page(facts: &Facts) -> String {
 }
 
 /// Where it serves on, and how to ask it.
-pub(super) fn how_to_call(address: &str, folder: &Path, token: &Path) -> String {
+///
+/// `program` is what this one was started as, so that the line can be copied.
+pub(super) fn how_to_call(program: &str, address: &str, folder: &Path, token: &Path) -> String {
     let (folder, token) = (folder.display(), token.display());
     let method = "dunghan.registry.v1.RegistryService/ResolveUnit";
     format!(
-        "\nServing on {address} until Ctrl-C; the clock stands at 20/05/2026 08:00.\n\
+        "\nServing on {address} until Ctrl-C.\nThe clock stands at 20/05/2026 08:00.\n\
          The token in {token} may do everything. For example:\n\n\
-         \x20 dunghan notices --address {address} --data-dir {folder}\n\n\
+         \x20 {program} notices \\\n\
+         \x20   --address {address} --data-dir {folder}\n\n\
          \x20 buf curl --protocol grpc --http2-prior-knowledge \\\n\
          \x20   -H \"authorization: Bearer $(cat {token})\" \\\n\
          \x20   -d '{{\"display_name\": \"tri qua\"}}' \\\n\

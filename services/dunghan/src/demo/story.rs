@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use dunghan_calendar::{Clock as _, ManualClock};
 use dunghan_proto::compliance as pb;
-use dunghan_proto::registry::{Level, ListUnitsRequest, Unit};
+use dunghan_proto::registry::{Level, ListUnitsRequest};
 use dunghan_proto::submission::value::Figure;
 use dunghan_proto::{aggregation, submission};
 use dunghan_rpc::Issuer;
@@ -200,7 +200,7 @@ impl Story {
         let swept =
             self.operator.compliance().run_sweep(pb::RunSweepRequest {}).await?.into_inner();
         self.step(&format!(
-            "sweep: reports missing {}, dossiers overdue {}, notices written {}",
+            "sweep: reports missing {}, dossiers overdue {}, notices {}",
             swept.missing_count, swept.overdue_count, swept.notice_count
         ));
         Ok(swept.notice_count)
@@ -407,7 +407,7 @@ impl Story {
             let on = detect_time.map(|time| time.date_naive());
             let unit = self.operator.unit_named(&notice.recipient, on).await?;
             notices.push(Notice {
-                to: Recipient { code: code(&unit), name: unit.display_name },
+                to: Recipient { code: client::code(&unit).to_owned(), name: unit.display_name },
                 kind: word(notice.kind().as_str_name(), "KIND_"),
                 count: notice.subjects.len(),
                 detect_time,
@@ -442,12 +442,6 @@ fn as_role(issuer: &Issuer, channel: &Channel, grant: &str) -> Result<Client, Fa
     let grant = grant.parse().map_err(Failure::input)?;
     let token = client::sign(issuer, "demo", vec![grant], TimeDelta::minutes(30))?;
     Client::new(channel.clone(), &token)
-}
-
-/// The statistics code, or the unit's code under another scheme.
-fn code(unit: &Unit) -> String {
-    let other = unit.identifiers.first().map(|one| one.value.clone());
-    Some(unit.statistics_code.clone()).filter(|code| !code.is_empty()).or(other).unwrap_or_default()
 }
 
 fn count(findings: &[submission::Finding]) -> FindingCounts {

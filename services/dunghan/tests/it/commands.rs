@@ -31,6 +31,7 @@ fn what_does_not_read_exits_with_2_and_says_why() {
     for (args, why) in [
         (&["calendar", "period", "202613"][..], "202613"),
         (&["calendar", "due", "30/02/2026", "--working-days", "1"], "30/02/2026"),
+        (&["overdue", "24", "--as-of", "14/05/2026"], "such as 2026-05-14"),
         (&["overdue", "units/24"], "units/24"),
         (&["config", "--set", "server.port=1"], "port"),
         (&["config", "--set", "compliance.swep_cron=x"], "swep_cron"),
@@ -147,6 +148,24 @@ fn units_are_loaded_found_and_shown() {
     assert!(gone.err.starts_with("NOT_FOUND CODE_NOT_VALID_ON_DATE: "), "{gone:?}");
 
     assert!(server.stop().success());
+}
+
+#[test]
+fn a_notice_names_its_recipient_even_when_that_unit_has_ended() {
+    const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/demo");
+    let server = Serving::start();
+    for args in [
+        &["units", "import", "--bundled"][..],
+        &["units", "import", &format!("{DEMO}/departments.csv")],
+        &["regimes", "import", &format!("{DEMO}/regimes.json")],
+        &["sweep"],
+    ] {
+        let ran = server.run(args);
+        assert_eq!(ran.code, Some(0), "{args:?}: {ran:?}");
+    }
+    let told = server.run(&["notices"]);
+    assert!(told.table().contains("93 Tỉnh Hậu Giang"), "{}", told.out);
+    assert!(told.out.contains("24.SKHCN") && !told.out.contains("units/"), "{}", told.out);
 }
 
 #[test]

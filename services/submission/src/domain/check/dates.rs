@@ -104,7 +104,7 @@ fn against_window(asked: &Asked, content: &Content, ends: &Dates, findings: &mut
         let over = end.signed_duration_since(window.cut_off).num_days();
         if over > 0 {
             let message = format!(
-                "Số liệu vượt quá ngày chốt {over} ngày; phần này sẽ bị tính lần nữa ở kỳ sau."
+                "Số liệu vượt quá ngày chốt {over} ngày; phần này sẽ bị tính trùng ở kỳ sau."
             );
             findings.push(mismatch(field.clone(), message, to(&period, *end, window.cut_off)));
         }
