@@ -1,7 +1,7 @@
 //! The one place where this service's errors become gRPC statuses.
 
 use chrono::NaiveDate;
-use dunghan_hierarchy::{LookupError, UnitHistory, UnitId};
+use dunghan_hierarchy::{LookupError, UnitHistory, UnitId, Validity};
 use dunghan_proto::policy::ErrorReason as Common;
 use dunghan_proto::registry::ErrorReason;
 use dunghan_rpc::{internal, refuse};
@@ -26,7 +26,9 @@ pub(crate) fn no_unit(unit: UnitId, as_of: NaiveDate, history: Option<&UnitHisto
     };
     let valid: Vec<_> = history.versions.iter().map(|version| interval(version.validity)).collect();
     let valid = valid.join(", ");
-    let message = format!("{unit} does not exist on {as_of}; it did {valid}");
+    let said: Vec<_> =
+        history.versions.iter().map(|version| version.validity.to_string()).collect();
+    let message = format!("{unit} does not exist on {as_of}; it exists {}", said.join(", "));
     let metadata =
         [("unit", unit.to_string()), ("as_of_date", as_of.to_string()), ("valid", valid)];
     refuse(GrpcCode::NotFound, ErrorReason::UnitNotValidOnDate, message, metadata)
@@ -49,12 +51,12 @@ pub(crate) fn no_code(code: &Code, as_of: NaiveDate, error: LookupError) -> Stat
             refuse(GrpcCode::NotFound, ErrorReason::CodeNotFound, message, metadata)
         }
         LookupError::NotValidOn { held } => {
-            let held: Vec<_> = held
-                .into_iter()
-                .map(|(unit, validity)| format!("{unit} {}", interval(validity)))
-                .collect();
-            let held = held.join(", ");
-            let message = format!("no unit has the code {code} on {as_of}; it was held by {held}");
+            let all = |one: fn(&(UnitId, Validity)) -> String| {
+                held.iter().map(one).collect::<Vec<_>>().join(", ")
+            };
+            let said = all(|(unit, validity)| format!("{unit} {validity}"));
+            let message = format!("no unit has the code {code} on {as_of}; it is held by {said}");
+            let held = all(|(unit, validity)| format!("{unit} {}", interval(*validity)));
             refuse(GrpcCode::NotFound, ErrorReason::CodeNotValidOnDate, message, metadata(held))
         }
     }

@@ -75,7 +75,8 @@ impl Grounds<'_> {
             }
             Debtors::Subtree { .. } => {
                 let level = self.level.map_or("đơn vị", wording::level);
-                format!("{level} thuộc {}, xác định tại ngày {cut_off}", self.scope_name)
+                let scope = wording::within_sentence(self.scope_name);
+                format!("{level} thuộc {scope}, xác định tại ngày {cut_off}")
             }
         }
     }
@@ -108,7 +109,8 @@ impl Grounds<'_> {
             self.notices.iter().filter(|(notice, _)| notice.detect_time <= at)
         {
             lines.push(format!(
-                "Đã thông báo việc chưa gửi báo cáo tới {recipient} lúc {}.",
+                "Đã thông báo việc chưa gửi báo cáo tới {} lúc {}.",
+                wording::within_sentence(recipient),
                 zone::format_vi(notice.detect_time)
             ));
         }
@@ -134,7 +136,7 @@ impl Grounds<'_> {
             "“{}” kỳ {} về {}",
             regime.display_name,
             wording::period(period, regime.window(period)),
-            self.receiving_name,
+            wording::within_sentence(self.receiving_name),
         );
         let days = match obligation.working_days_late(at, self.calendar) {
             // Due on the eve of days off, and not yet the next working day.

@@ -69,6 +69,23 @@ pub fn unit(display_name: &str, code: &str) -> String {
     if code.is_empty() { display_name.to_owned() } else { format!("{display_name} ({code})") }
 }
 
+/// A unit's name in the middle of a sentence: the word for its kind is small there, `tỉnh Bắc Ninh`; a department's is not.
+pub fn within_sentence(name: &str) -> String {
+    const KINDS: [&str; 9] = [
+        "Tỉnh ",
+        "Thành phố ",
+        "Quận ",
+        "Huyện ",
+        "Thị xã ",
+        "Xã ",
+        "Phường ",
+        "Thị trấn ",
+        "Đặc khu ",
+    ];
+    let kind = KINDS.into_iter().find(|kind| name.starts_with(kind)).unwrap_or_default();
+    format!("{}{}", kind.to_lowercase(), &name[kind.len()..])
+}
+
 /// Why a day is no working day: `Thứ Bảy`, `Quốc khánh`, `Tết Nguyên đán (nghỉ bù)`.
 pub fn day_off(date: NaiveDate, day: &Day) -> String {
     let name = day.name.clone().unwrap_or_default();
@@ -119,6 +136,18 @@ mod tests {
         {
             let month = DueMonth::number(month).unwrap();
             assert_eq!(due_rule(DueRule::day_of_month(day, month).unwrap()), words);
+        }
+    }
+
+    #[test]
+    fn the_word_for_a_kind_is_small_within_a_sentence() {
+        for (name, words) in [
+            ("Tỉnh Bắc Ninh", "tỉnh Bắc Ninh"),
+            ("Đặc khu Thổ Châu", "đặc khu Thổ Châu"),
+            ("Sở Khoa học và Công nghệ", "Sở Khoa học và Công nghệ"),
+            ("", ""),
+        ] {
+            assert_eq!(within_sentence(name), words);
         }
     }
 

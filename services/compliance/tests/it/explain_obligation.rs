@@ -62,7 +62,7 @@ async fn a_missing_report_is_explained_with_all_that_it_rests_on() {
         assert_eq!(explanation.waiver, None);
         assert_eq!(
             explanation.owed_because,
-            "đơn vị hành chính cấp xã thuộc Tỉnh Bắc Ninh, xác định tại ngày 14/05/2026"
+            "đơn vị hành chính cấp xã thuộc tỉnh Bắc Ninh, xác định tại ngày 14/05/2026"
         );
         assert_eq!(
             explanation.text,
@@ -70,7 +70,7 @@ async fn a_missing_report_is_explained_with_all_that_it_rests_on() {
              tháng 5 năm 2026 về Sở Khoa học và Công nghệ; đã quá hạn 01 ngày làm việc.\n\
              Căn cứ: Công văn số 12/SKHCN-CĐS ngày 02/03/2026 (chế độ báo cáo minh họa, không do \
              cơ quan nào ban hành).\n\
-             Đối tượng báo cáo: đơn vị hành chính cấp xã thuộc Tỉnh Bắc Ninh, xác định tại ngày \
+             Đối tượng báo cáo: đơn vị hành chính cấp xã thuộc tỉnh Bắc Ninh, xác định tại ngày \
              14/05/2026.\n\
              Thời gian chốt số liệu: từ ngày 15/04/2026 đến ngày 14/05/2026.\n\
              Thời hạn gửi: hết ngày 19/05/2026 (03 ngày làm việc sau ngày chốt số liệu). Không \
@@ -183,7 +183,7 @@ async fn a_report_on_time_a_waived_one_and_one_without_a_due_time_have_their_wor
     assert_eq!(
         explanation.text,
         "Sở Khoa học và Công nghệ chưa gửi “Báo cáo phục vụ giám sát” kỳ từ ngày 01/01/2026 đến \
-         ngày 15/05/2026 về Tỉnh Gia Lai.\n\
+         ngày 15/05/2026 về tỉnh Gia Lai.\n\
          Căn cứ: Công văn số 8/HĐND.\n\
          Đối tượng báo cáo: được nêu đích danh trong yêu cầu báo cáo (xác định tại ngày \
          15/05/2026).\n\
