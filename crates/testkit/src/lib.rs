@@ -1,6 +1,8 @@
 //! Starts services for tests: each with its own database, on a port of the system's choosing, by a clock that stands
 //! until the test moves it. It knows no service; a test says which.
 
+mod registry;
+
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -16,6 +18,8 @@ use tonic::transport::Endpoint;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::ServiceExt as _;
+
+pub use registry::{Registry, registry};
 
 /// Names the PostgreSQL server for tests, as `postgres://…`; `make test` starts one and sets it.
 pub const POSTGRES_VARIABLE: &str = "DUNGHAN_TEST_POSTGRES";

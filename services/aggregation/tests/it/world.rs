@@ -5,7 +5,6 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use dunghan_aggregation::Aggregation;
-use dunghan_events::histories;
 use dunghan_hierarchy::{
     Hierarchy, Identifier, Kind, Level, NSO, UnitHistory, UnitId, Validity, Version,
 };
@@ -18,12 +17,11 @@ use dunghan_proto::compliance::{self, Standing};
 use dunghan_proto::events::event::Payload;
 use dunghan_proto::events::{Event, ListEventsRequest, ListEventsResponse, ReportSubmitted};
 use dunghan_proto::policy::ErrorReason;
-use dunghan_proto::registry::registry_service_server::{RegistryService, RegistryServiceServer};
+use dunghan_proto::submission;
 use dunghan_proto::submission::indicator::Kind as IndicatorKind;
 use dunghan_proto::submission::submission_service_server::{
     SubmissionService, SubmissionServiceServer,
 };
-use dunghan_proto::{registry, submission};
 use dunghan_rpc::{Peer, refuse};
 use dunghan_testkit::{Engine, Place, Testing, start_at};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -195,61 +193,7 @@ impl Spec for FakeRegistry {
     type Config = Key;
 
     async fn start(_: Start, _: Key) -> anyhow::Result<Running> {
-        Ok(Running::new().service(RegistryServiceServer::new(Self)))
-    }
-}
-
-#[tonic::async_trait]
-impl RegistryService for FakeRegistry {
-    type StreamUnitHistoriesStream =
-        tokio_stream::Once<Result<registry::StreamUnitHistoriesResponse, Status>>;
-
-    async fn stream_unit_histories(
-        &self,
-        request: Request<registry::StreamUnitHistoriesRequest>,
-    ) -> Answer<Self::StreamUnitHistoriesStream> {
-        let known = request.get_ref().known_version == 1;
-        let units = if known { Vec::new() } else { histories(&hierarchy()).collect() };
-        Ok(Response::new(tokio_stream::once(Ok(registry::StreamUnitHistoriesResponse {
-            hierarchy_version: 1,
-            units,
-        }))))
-    }
-
-    async fn list_events(&self, _: Request<ListEventsRequest>) -> Answer<ListEventsResponse> {
-        Ok(Response::new(ListEventsResponse::default()))
-    }
-
-    async fn get_unit(&self, _: Request<registry::GetUnitRequest>) -> Answer<registry::Unit> {
-        unused()
-    }
-
-    async fn list_units(
-        &self,
-        _: Request<registry::ListUnitsRequest>,
-    ) -> Answer<registry::ListUnitsResponse> {
-        unused()
-    }
-
-    async fn resolve_unit(
-        &self,
-        _: Request<registry::ResolveUnitRequest>,
-    ) -> Answer<registry::ResolveUnitResponse> {
-        unused()
-    }
-
-    async fn list_descendants(
-        &self,
-        _: Request<registry::ListDescendantsRequest>,
-    ) -> Answer<registry::ListDescendantsResponse> {
-        unused()
-    }
-
-    async fn import_units(
-        &self,
-        _: Request<tonic::Streaming<registry::ImportUnitsRequest>>,
-    ) -> Answer<registry::ImportUnitsResponse> {
-        unused()
+        Ok(Running::new().service(dunghan_testkit::registry(|| Ok(hierarchy()))))
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use dunghan_compliance::Compliance;
-use dunghan_events::histories;
 use dunghan_hierarchy::{
     Hierarchy, Identifier, Kind, Level, NSO, UnitHistory, UnitId, Validity, Version,
 };
@@ -17,12 +16,8 @@ use dunghan_proto::compliance::dossier_service_client::DossierServiceClient;
 use dunghan_proto::compliance::notice_service_client::NoticeServiceClient;
 use dunghan_proto::compliance::record_dossiers_request::{Header, Message, Row};
 use dunghan_proto::events::event::Payload;
-use dunghan_proto::events::{
-    Event, ListEventsRequest, ListEventsResponse, ReportSubmitted, UnitsChanged,
-};
+use dunghan_proto::events::{Event, ListEventsRequest, ListEventsResponse, ReportSubmitted};
 use dunghan_proto::policy::ErrorReason;
-use dunghan_proto::registry;
-use dunghan_proto::registry::registry_service_server::{RegistryService, RegistryServiceServer};
 use dunghan_proto::submission;
 use dunghan_proto::submission::submission_service_server::{
     SubmissionService, SubmissionServiceServer,
@@ -464,9 +459,9 @@ fn unused<T>() -> Answer<T> {
     Err(refuse(Code::Unimplemented, ErrorReason::Internal, "no test needs this", []))
 }
 
-fn away<T>() -> Answer<T> {
+fn away() -> Status {
     // As a proxy would answer: without any reason of ours.
-    Err(Status::from_error("connection refused".into()))
+    Status::from_error("connection refused".into())
 }
 
 #[derive(Debug)]
@@ -475,6 +470,15 @@ pub(crate) struct NoTables;
 impl MigratorTrait for NoTables {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Vec::new()
+    }
+}
+
+impl World {
+    fn hierarchy(&self) -> Result<Hierarchy, Status> {
+        if self.registry_away {
+            return Err(away());
+        }
+        Ok(Hierarchy::build(self.version, self.units.clone()).unwrap())
     }
 }
 
@@ -489,78 +493,11 @@ impl Spec for Peers {
     async fn start(_: Start, key: Key) -> anyhow::Result<Running> {
         let world = Shared::of(&key);
         Ok(Running::new()
-            .service(RegistryServiceServer::new(Self(world.clone())))
+            .service(dunghan_testkit::registry({
+                let world = world.clone();
+                move || world.lock().hierarchy()
+            }))
             .service(SubmissionServiceServer::new(Self(world))))
-    }
-}
-
-#[tonic::async_trait]
-impl RegistryService for Peers {
-    type StreamUnitHistoriesStream =
-        tokio_stream::Once<Result<registry::StreamUnitHistoriesResponse, Status>>;
-
-    async fn stream_unit_histories(
-        &self,
-        request: Request<registry::StreamUnitHistoriesRequest>,
-    ) -> Answer<Self::StreamUnitHistoriesStream> {
-        let world = self.0.lock();
-        let known = request.get_ref().known_version == world.version.cast_signed();
-        if world.registry_away {
-            return away();
-        }
-        let hierarchy = Hierarchy::build(world.version, world.units.clone()).unwrap();
-        Ok(Response::new(tokio_stream::once(Ok(registry::StreamUnitHistoriesResponse {
-            hierarchy_version: world.version.cast_signed(),
-            units: if known { Vec::new() } else { histories(&hierarchy).collect() },
-        }))))
-    }
-
-    async fn list_events(&self, request: Request<ListEventsRequest>) -> Answer<ListEventsResponse> {
-        let world = self.0.lock();
-        if world.registry_away {
-            return away();
-        }
-        let position = format!("0.{}", world.version);
-        let changed = UnitsChanged { hierarchy_version: world.version.cast_signed() };
-        let events = (request.get_ref().after != position).then(|| Event {
-            position,
-            payload: Some(Payload::UnitsChanged(changed)),
-            ..Event::default()
-        });
-        let events = events.into_iter().collect();
-        Ok(Response::new(ListEventsResponse { events, next_page_token: String::new() }))
-    }
-
-    async fn get_unit(&self, _: Request<registry::GetUnitRequest>) -> Answer<registry::Unit> {
-        unused()
-    }
-
-    async fn list_units(
-        &self,
-        _: Request<registry::ListUnitsRequest>,
-    ) -> Answer<registry::ListUnitsResponse> {
-        unused()
-    }
-
-    async fn resolve_unit(
-        &self,
-        _: Request<registry::ResolveUnitRequest>,
-    ) -> Answer<registry::ResolveUnitResponse> {
-        unused()
-    }
-
-    async fn list_descendants(
-        &self,
-        _: Request<registry::ListDescendantsRequest>,
-    ) -> Answer<registry::ListDescendantsResponse> {
-        unused()
-    }
-
-    async fn import_units(
-        &self,
-        _: Request<tonic::Streaming<registry::ImportUnitsRequest>>,
-    ) -> Answer<registry::ImportUnitsResponse> {
-        unused()
     }
 }
 
@@ -572,7 +509,7 @@ impl SubmissionService for Peers {
         let mut world = self.0.lock();
         world.listed += 1;
         if world.submission_away {
-            return away();
+            return Err(away());
         }
         let visible = world.events.len().saturating_sub(world.held_back);
         let from = after.strip_prefix("0.").and_then(|seq| seq.parse().ok()).unwrap_or(0);
@@ -591,7 +528,7 @@ impl SubmissionService for Peers {
         let request = request.into_inner();
         let mut world = self.0.lock();
         if world.submission_away || world.receipts_away {
-            return away();
+            return Err(away());
         }
         assert!(request.units.len() <= 1000, "the contract allows 1,000 units at most");
         world.asked.push(request.units.len());
@@ -608,7 +545,7 @@ impl SubmissionService for Peers {
         request: Request<submission::GetFormRequest>,
     ) -> Answer<submission::Form> {
         if self.0.lock().submission_away {
-            return away();
+            return Err(away());
         }
         let name = request.into_inner().name;
         if name != FORM {

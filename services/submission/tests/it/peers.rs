@@ -2,21 +2,18 @@
 //! regimes. They answer what submission calls and nothing else.
 
 use dunghan_calendar::Period;
-use dunghan_events::histories;
-use dunghan_hierarchy::Hierarchy;
 use dunghan_host::{Running, Spec, Start};
+use dunghan_proto::compliance;
 use dunghan_proto::compliance::compliance_service_server::{
     ComplianceService, ComplianceServiceServer,
 };
 use dunghan_proto::events::{ListEventsRequest, ListEventsResponse};
 use dunghan_proto::policy::ErrorReason;
-use dunghan_proto::registry::registry_service_server::{RegistryService, RegistryServiceServer};
-use dunghan_proto::{compliance, registry};
 use dunghan_rpc::{field, refuse};
 use dunghan_store::Sql;
 use dunghan_submission::Config;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status};
 
 use crate::world;
 
@@ -40,69 +37,7 @@ impl Spec for Registry {
     type Config = Config;
 
     async fn start(_start: Start, _config: Config) -> anyhow::Result<Running> {
-        Ok(Running::new().service(RegistryServiceServer::new(Units(world::hierarchy()))))
-    }
-}
-
-struct Units(Hierarchy);
-
-#[tonic::async_trait]
-impl RegistryService for Units {
-    type StreamUnitHistoriesStream =
-        tokio_stream::Once<Result<registry::StreamUnitHistoriesResponse, Status>>;
-
-    async fn stream_unit_histories(
-        &self,
-        request: Request<registry::StreamUnitHistoriesRequest>,
-    ) -> Result<Response<Self::StreamUnitHistoriesStream>, Status> {
-        let known = request.get_ref().known_version == 1;
-        let all = registry::StreamUnitHistoriesResponse {
-            hierarchy_version: 1,
-            units: if known { Vec::new() } else { histories(&self.0).collect() },
-        };
-        Ok(Response::new(tokio_stream::once(Ok(all))))
-    }
-
-    async fn list_events(
-        &self,
-        _: Request<ListEventsRequest>,
-    ) -> Result<Response<ListEventsResponse>, Status> {
-        Ok(Response::new(ListEventsResponse::default()))
-    }
-
-    async fn get_unit(
-        &self,
-        _: Request<registry::GetUnitRequest>,
-    ) -> Result<Response<registry::Unit>, Status> {
-        not_here()
-    }
-
-    async fn list_units(
-        &self,
-        _: Request<registry::ListUnitsRequest>,
-    ) -> Result<Response<registry::ListUnitsResponse>, Status> {
-        not_here()
-    }
-
-    async fn resolve_unit(
-        &self,
-        _: Request<registry::ResolveUnitRequest>,
-    ) -> Result<Response<registry::ResolveUnitResponse>, Status> {
-        not_here()
-    }
-
-    async fn list_descendants(
-        &self,
-        _: Request<registry::ListDescendantsRequest>,
-    ) -> Result<Response<registry::ListDescendantsResponse>, Status> {
-        not_here()
-    }
-
-    async fn import_units(
-        &self,
-        _: Request<Streaming<registry::ImportUnitsRequest>>,
-    ) -> Result<Response<registry::ImportUnitsResponse>, Status> {
-        not_here()
+        Ok(Running::new().service(dunghan_testkit::registry(|| Ok(world::hierarchy()))))
     }
 }
 
