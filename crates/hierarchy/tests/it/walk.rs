@@ -1,6 +1,6 @@
 //! Who is under whom on which date, and which code is whose.
 
-use dunghan_hierarchy::{Access, Level, LookupError, NSO, Validity};
+use dunghan_hierarchy::{Access, Level, LookupError, NSO, UnitId, Validity};
 
 use crate::tree::{day, new, old, reform, tree};
 
@@ -31,6 +31,18 @@ fn a_code_of_another_time_is_told_from_one_that_never_was() {
     );
     assert_eq!(tree.by_code(NSO, "99999", reform()), Err(LookupError::Unknown));
     assert_eq!(tree.by_code("agency", "24", reform()), Err(LookupError::Unknown));
+}
+
+#[test]
+fn a_unit_that_has_ended_is_known_on_its_last_day_and_any_other_on_the_day_itself() {
+    let tree = tree();
+    let (eve, after) = (day("2025-06-30"), day("2026-01-01"));
+    assert_eq!(tree.known_on(old("262"), after), eve);
+    assert_eq!(tree.known_on(old("262"), eve), eve);
+    assert_eq!(tree.known_on(new("24"), after), after);
+    // Not yet there: no day before it is one of its own.
+    assert_eq!(tree.known_on(new("24"), eve), eve);
+    assert_eq!(tree.known_on(UnitId::new(NSO, "99999", None), after), after);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait as _, DbErr};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::open;
+use crate::{Migrations, open};
 
 fn event(payload: u8) -> NewEvent {
     let at = DateTime::UNIX_EPOCH + TimeDelta::microseconds(payload.into());
@@ -142,6 +142,31 @@ async fn a_transaction_of_another_database_holds_up_nobody() {
     append(&database, 2).await.unwrap();
     assert_eq!(payloads_after(&database, Position::default()).await, [2]);
     slow.commit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_of_another_service_on_the_same_database_holds_up_nobody() {
+    let (database, place) = open(Engine::Postgres).await;
+    let other = Database::open(&place.location, "neighbour").await.unwrap();
+    other.migrate::<Migrations>().await.unwrap();
+    let slow = Running::begin(&other, 1).await;
+    append(&database, 2).await.unwrap();
+    assert_eq!(payloads_after(&database, Position::default()).await, [2]);
+    slow.commit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_waits_for_what_was_committed_before_it_and_is_held_back() {
+    let (database, _place) = open(Engine::Postgres).await;
+    let slow = Running::begin(&database, 1).await;
+    append(&database, 2).await.unwrap();
+    let reading = payloads_after(&database, Position::default());
+    tokio::pin!(reading);
+    // A reader that does not wait would have answered, without the second event.
+    let early = tokio::time::timeout(std::time::Duration::from_millis(100), &mut reading).await;
+    assert!(early.is_err(), "{early:?}");
+    slow.commit().await;
+    assert_eq!(reading.await, [1, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

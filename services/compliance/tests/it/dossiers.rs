@@ -102,6 +102,10 @@ async fn a_dossier_is_shown_as_it_stands_at_the_moment_asked_for() {
             let then = get(&scene, "operator", &name, Some(at)).await.unwrap();
             let stood = (then.outcome(), then.outcome_in_fact(), then.working_days_late);
             assert_eq!(stood, (outcome, in_fact, late), "{engine:?} {at}");
+            // What happened later is not told of then.
+            let told = (then.complete_time.is_some(), then.record_time.is_some());
+            let completed = at >= time("2024-05-09 10:00:00");
+            assert_eq!(told, (completed, at >= time("2024-05-15 09:00:00")), "{engine:?} {at}");
         }
     }
 }
@@ -231,6 +235,22 @@ async fn overdue_dossiers_of_a_subtree_are_listed_the_longest_due_first() {
         assert_eq!(overdue(&scene, second, "2026-05-20 08:00:00", 0).await.len(), 2);
         assert_eq!(overdue(&scene, gia_lai(), "2026-05-20 08:00:00", 0).await.len(), 1);
         assert!(overdue(&scene, department(), "2026-05-20 08:00:00", 0).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_unit_that_has_ended_still_answers_for_what_it_and_those_below_left_pending() {
+    for engine in ENGINES {
+        let scene = start(engine, time("2026-05-04 09:00:00")).await;
+        scene.record(own(), vec![dossier("H1", "2026-05-04 08:00:00")]).await.unwrap();
+        scene.world.lock().end(bac_ninh(), day("2026-05-06"));
+        scene.testing.clock.set(time("2026-05-08 08:00:00"));
+        scene.sweep().await;
+        for scope in [own(), bac_ninh()] {
+            let [pending] =
+                overdue(&scene, scope, "2026-05-08 08:00:00", 10).await.try_into().unwrap();
+            assert!(pending.name.ends_with("/dossiers/H1"), "{engine:?} {scope}");
+        }
     }
 }
 

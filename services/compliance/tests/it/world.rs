@@ -185,6 +185,17 @@ impl World {
         self.version += 1;
     }
 
+    /// A unit ends, and with it all directly below.
+    pub(crate) fn end(&mut self, root: UnitId, until: NaiveDate) {
+        for unit in &mut self.units {
+            if unit.id == root || unit.versions.iter().any(|one| one.parent == Some(root)) {
+                unit.versions.iter_mut().for_each(|one| one.validity.until = Some(until));
+                unit.identifiers.iter_mut().for_each(|one| one.validity.until = Some(until));
+            }
+        }
+        self.version += 1;
+    }
+
     /// A report is handed over.
     pub(crate) fn submit(&mut self, unit: UnitId, period: &str, at: DateTime<Utc>) -> String {
         self.submit_under(REGIME, unit, period, at)
