@@ -1,6 +1,6 @@
 # What there is to do with a checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint
+.PHONY: help demo test lint bench image
 
 # Which tests: every package, or for example `make test TESTS="-p dunghan-registry"`.
 TESTS ?= --workspace
@@ -17,9 +17,19 @@ test: ## Run all tests, on SQLite and on a PostgreSQL of its own
 	scripts/setup test
 	scripts/with-postgres scripts/run-tests $(TESTS)
 
-lint: ## Check format, lints, contracts and documentation; changes nothing
+lint: ## Check format, lints, contracts, manifests and documentation; changes nothing
 	scripts/setup lint
 	cargo fmt --all --check
 	cd proto && ../node_modules/.bin/buf format --diff --exit-code && ../node_modules/.bin/buf lint
+	grep -lE '^#!.*bash' scripts/* .ci/run | xargs shellcheck --severity=warning
+	scripts/lint-k8s
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+bench: ## Measure what the suite costs, in a release build; some minutes
+	cargo build --release -p dunghan
+	cargo bench -p dunghan-benches
+
+image: ## Build the image without a container engine, into dist/, and prove that it runs; some minutes
+	scripts/setup image
+	scripts/image
