@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 8] = [
     &["dunghan-host"],
     &["dunghan-testkit"],
     &SERVICES,
-    &["dunghan", "dunghan-tests"],
+    &["dunghan", "dunghan-benches", "dunghan-tests"],
 ];
 
 const SERVICES: [&str; 4] =

@@ -1,18 +1,28 @@
 //! Every rpc of the contract is guarded, by enumeration: one that is added without a guard fails here.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use dunghan_calendar::{Clock as _, SystemClock};
 use dunghan_proto::policy::Role;
 use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
 use dunghan_proto::registry::{ImportUnitsRequest, Kind, Level, ListUnitsRequest};
 use dunghan_proto::r#type::Date;
-use dunghan_rpc::{Grant, Over, Policy};
-use dunghan_testkit::{Engine, Testing, refusal, start};
+use dunghan_rpc::{Grant, Identity, Issuer, Over, Peer, Policy};
+use dunghan_testkit::{Engine, Mode, Testing, refusal, start_in};
 use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
 use tonic::Code;
 
 use crate::contract::{methods, path, policy, pool};
 use crate::raw::{call, call_path, filled, refused, set};
+use crate::setting::{Setting, everywhere};
 use crate::suite;
+
+everywhere!(
+    no_rpc_answers_a_caller_without_a_token_that_holds,
+    no_rpc_answers_a_role_that_it_does_not_list,
+    no_rpc_about_a_unit_answers_a_caller_of_the_unit_next_door,
+    a_listed_role_over_the_unit_is_let_through_everywhere,
+    what_the_contract_does_not_have_is_refused,
+);
 
 const ROLES: [Role; 6] =
     [Role::Reader, Role::Reporter, Role::Supervisor, Role::Importer, Role::Operator, Role::Service];
@@ -29,8 +39,8 @@ fn now() -> DateTime<Utc> {
 }
 
 /// The suite with two provinces of one commune each; and the communes' names.
-async fn two_provinces() -> (Testing, String, String) {
-    let testing = start(suite(), Engine::Sqlite, now()).await;
+async fn two_provinces(setting: Setting) -> (Testing, String, String) {
+    let testing = start_in(setting.mode, suite(), setting.place().await, now(), &[]).await;
     let mut registry = RegistryServiceClient::new(testing.channel(&["operator"]));
     let row = |code: &str, parent: &str| {
         let (kind, level) = if parent.is_empty() {
@@ -57,6 +67,11 @@ async fn two_provinces() -> (Testing, String, String) {
     (testing, own.name, neighbour.name)
 }
 
+/// All ways there are to the services.
+fn peers(testing: &Testing) -> Vec<Peer> {
+    [testing.anonymous()].into_iter().chain(testing.in_process()).collect()
+}
+
 fn over(role: Role, unit: Option<&str>) -> String {
     let over = unit.map_or(Over::Everything, |unit| Over::Subtree(unit.parse().unwrap()));
     Grant { role, over }.to_string()
@@ -76,28 +91,28 @@ fn about(method: &MethodDescriptor, policy: &Policy, unit: &str) -> DynamicMessa
     request
 }
 
-#[tokio::test]
-async fn no_rpc_answers_a_caller_without_a_token_that_holds() {
-    let (testing, unit, _) = two_provinces().await;
-    let elsewhere = start(suite(), Engine::Sqlite, now()).await;
-    let forged = elsewhere.token(&["operator", "service"]);
-    let (socket, inside) = (testing.anonymous(), testing.started.in_process());
-    let without =
-        [(&socket, None), (&inside, None), (&socket, Some("x")), (&socket, Some(&*forged))];
+async fn no_rpc_answers_a_caller_without_a_token_that_holds(setting: Setting) {
+    let (testing, unit, _) = two_provinces(setting).await;
+    let issuer = Issuer::ephemeral().unwrap();
+    let grants = ["operator", "service"].map(|grant| grant.parse().unwrap()).to_vec();
+    let identity = Identity { subject: "tester".to_owned(), grants };
+    let forged = issuer.sign(&identity, SystemClock.now(), TimeDelta::hours(1)).unwrap();
+    let peers = peers(&testing);
     for method in methods(&pool()) {
         let request = about(&method, &policy(&method).unwrap(), &unit);
-        for (peer, token) in without {
-            let answer = call(peer, token, &method, &request).await;
-            let unauthenticated = (Code::Unauthenticated, "UNAUTHENTICATED".to_owned());
-            let what = method.full_name();
-            assert_eq!(refused(answer, what).await, unauthenticated, "{what}");
+        let what = method.full_name();
+        for peer in &peers {
+            for token in [None, Some("x"), Some(&*forged)] {
+                let answer = call(peer, token, &method, &request).await;
+                let unauthenticated = (Code::Unauthenticated, "UNAUTHENTICATED".to_owned());
+                assert_eq!(refused(answer, what).await, unauthenticated, "{what}");
+            }
         }
     }
 }
 
-#[tokio::test]
-async fn no_rpc_answers_a_role_that_it_does_not_list() {
-    let (testing, unit, _) = two_provinces().await;
+async fn no_rpc_answers_a_role_that_it_does_not_list(setting: Setting) {
+    let (testing, unit, _) = two_provinces(setting).await;
     let peer = testing.anonymous();
     for method in methods(&pool()) {
         let policy = policy(&method).unwrap();
@@ -117,9 +132,8 @@ async fn no_rpc_answers_a_role_that_it_does_not_list() {
     }
 }
 
-#[tokio::test]
-async fn no_rpc_about_a_unit_answers_a_caller_of_the_unit_next_door() {
-    let (testing, own, neighbour) = two_provinces().await;
+async fn no_rpc_about_a_unit_answers_a_caller_of_the_unit_next_door(setting: Setting) {
+    let (testing, own, neighbour) = two_provinces(setting).await;
     let (peer, mut checked) = (testing.anonymous(), 0);
     for method in methods(&pool()) {
         let policy = policy(&method).unwrap();
@@ -140,9 +154,8 @@ async fn no_rpc_about_a_unit_answers_a_caller_of_the_unit_next_door() {
     assert!(checked > 0);
 }
 
-#[tokio::test]
-async fn a_listed_role_over_the_unit_is_let_through_everywhere() {
-    let (testing, own, _) = two_provinces().await;
+async fn a_listed_role_over_the_unit_is_let_through_everywhere(setting: Setting) {
+    let (testing, own, _) = two_provinces(setting).await;
     let peer = testing.anonymous();
     for method in methods(&pool()) {
         let policy = policy(&method).unwrap();
@@ -162,12 +175,11 @@ async fn a_listed_role_over_the_unit_is_let_through_everywhere() {
     }
 }
 
-#[tokio::test]
-async fn what_the_contract_does_not_have_is_refused() {
-    let (testing, ..) = two_provinces().await;
+async fn what_the_contract_does_not_have_is_refused(setting: Setting) {
+    let (testing, ..) = two_provinces(setting).await;
     let all: Vec<_> = ROLES.into_iter().map(|role| over(role, None)).collect();
     let all: Vec<_> = all.iter().map(String::as_str).collect();
-    let (token, peers) = (testing.token(&all), [testing.anonymous(), testing.started.in_process()]);
+    let (token, peers) = (testing.token(&all), peers(&testing));
     let known = path(&methods(&pool())[0]);
     for unknown in [
         format!("{known}s"),
@@ -179,5 +191,23 @@ async fn what_the_contract_does_not_have_is_refused() {
             let no_policy = (Code::PermissionDenied, "NO_POLICY".to_owned());
             assert_eq!(refused(answer, &unknown).await, no_policy, "{unknown}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_process_refuses_by_name_what_another_one_answers() {
+    let setting = Setting { mode: Mode::Apart, engine: Engine::Sqlite };
+    let (testing, unit, _) = two_provinces(setting).await;
+    let elsewhere = testing.channel_to(&testing.url("compliance"), &["operator"]);
+    for method in methods(&pool()) {
+        let policy = policy(&method).unwrap();
+        let here = method.full_name().starts_with("dunghan.compliance.");
+        if here || !policy.roles.contains(&Role::Operator) {
+            continue;
+        }
+        let what = method.full_name();
+        let answer = call(&elsewhere, None, &method, &about(&method, &policy, &unit)).await;
+        let (code, _) = refused(answer, what).await;
+        assert_eq!(code, Code::Unimplemented, "{what}");
     }
 }

@@ -1,7 +1,7 @@
 //! The contract as its descriptors tell it, for tests that walk all of it.
 
 use dunghan_proto::FILES;
-use dunghan_rpc::{Policies, Policy};
+use dunghan_rpc::{Methods, Policy};
 use prost_reflect::{
     DescriptorPool, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
 };
@@ -27,7 +27,7 @@ pub(crate) fn path(method: &MethodDescriptor) -> String {
 
 /// As the guard reads it; None: the rpc declares none.
 pub(crate) fn policy(method: &MethodDescriptor) -> Option<Policy> {
-    Policies::of_contract().unwrap().get(&path(method)).cloned()
+    Methods::of_contract().unwrap().get(&path(method))?.policy.clone()
 }
 
 /// The names of a field's behaviours, for example `REQUIRED` (AIP-203).

@@ -4,11 +4,14 @@
 mod architecture;
 mod authz_coverage;
 mod bad_input;
+mod chaos;
 mod contract;
 mod main_job;
 mod proto_conventions;
 mod raw;
+mod replicas;
 mod roll_up;
+mod setting;
 mod world;
 
 use dunghan_aggregation::Aggregation;

@@ -9,16 +9,19 @@ use dunghan_proto::compliance::Standing::{self, Late, Missing, OnTime, Open, Wai
 use dunghan_proto::submission::Ratio;
 use dunghan_proto::submission::value::Figure;
 use dunghan_rpc::field;
-use dunghan_testkit::{ENGINES, Engine, Testing, refusal};
+use dunghan_testkit::{Testing, refusal};
 use futures::future::join_all;
 use tonic::{Code, Streaming};
 
 use crate::roll_up::{INDICATOR, add_up};
+use crate::setting::{Setting, everywhere};
 use crate::world::{
     BAC_NINH, Everything, GIA_LAI, PERIOD, REGIME, begin, compliance, department, due, hand_over,
     just_before, notices, obligation, put_in_force, regime, report, start, start_over, submit,
     time, unit,
 };
+
+everywhere!(what_is_due_is_known_at_every_moment_and_told_once);
 
 /// How long anything may take that happens by itself.
 const SOON: Duration = Duration::from_secs(30);
@@ -123,15 +126,15 @@ async fn nothing_more(mut watch: Streaming<pb::WatchNoticesResponse>) {
     assert_eq!(refusal(&end), (Code::Unavailable, "SHUTTING_DOWN".to_owned()));
 }
 
-async fn story(engine: Engine) {
-    let testing = start(engine, time("2026-05-04 09:00:00")).await;
+async fn what_is_due_is_known_at_every_moment_and_told_once(setting: Setting) {
+    let testing = start(setting, time("2026-05-04 09:00:00")).await;
     put_in_force(&testing, pilot()).await.unwrap();
     let [first, second, third, fourth, fifth, sixth] = DEBTORS;
     let [bac_ninh, gia_lai, ha_noi] =
         ["24", "52", "01"].map(|code| format!("supervisor@{}", unit(code)));
     let by_regime = format!("supervisor@{REGIME}");
     let everywhere = ["operator"];
-    assert_eq!(standings(&testing, &everywhere, None).await, of_all([Open; 6]), "{engine:?}");
+    assert_eq!(standings(&testing, &everywhere, None).await, of_all([Open; 6]));
 
     // One hands in with days to spare, one in the last microsecond; a third begins; one is excused.
     testing.clock.set(time("2026-05-18 16:00:00"));
@@ -150,80 +153,80 @@ async fn story(engine: Engine) {
     let ratio = Figure::Ratio(Ratio { numerator: 30, denominator: 40 });
     submit(&testing, fifth, report(INDICATOR, ratio)).await;
     let before = of_all([OnTime, Open, Waived, Open, OnTime, Open]);
-    assert_eq!(standings(&testing, &everywhere, None).await, before, "{engine:?}");
-    assert_eq!(rate(&testing, "24", None).await, [3, 1, 0, 0, 2, 1], "{engine:?}");
-    assert_eq!(rate(&testing, "52", None).await, [2, 1, 0, 0, 1, 0], "{engine:?}");
+    assert_eq!(standings(&testing, &everywhere, None).await, before);
+    assert_eq!(rate(&testing, "24", None).await, [3, 1, 0, 0, 2, 1]);
+    assert_eq!(rate(&testing, "52", None).await, [2, 1, 0, 0, 1, 0]);
     let mut watching = watch(&testing, "").await;
-    assert_eq!(sweep(&testing).await, 0, "{engine:?}");
+    assert_eq!(sweep(&testing).await, 0);
 
     // At the due instant those who have not handed in are missing, and the department is told once.
     testing.clock.set(due());
     let at_due = of_all([OnTime, Missing, Waived, Missing, OnTime, Missing]);
-    assert_eq!(standings(&testing, &everywhere, None).await, at_due, "{engine:?}");
-    assert_eq!(rate(&testing, "24", None).await, [3, 1, 0, 2, 0, 1], "{engine:?}");
-    assert_eq!(sweep(&testing).await, 3, "{engine:?}");
+    assert_eq!(standings(&testing, &everywhere, None).await, at_due);
+    assert_eq!(rate(&testing, "24", None).await, [3, 1, 0, 2, 0, 1]);
+    assert_eq!(sweep(&testing).await, 3);
     let in_may = subjects(PERIOD, &[second, fourth, sixth]);
     let (told, token) = next(&mut watching).await;
-    assert_eq!(told, in_may, "{engine:?}");
-    assert_eq!(sweep(&testing).await, 0, "{engine:?}");
+    assert_eq!(told, in_may);
+    assert_eq!(sweep(&testing).await, 0);
 
     // Late is late, whatever the later standing; nobody is told of it anew.
     testing.clock.set(time("2026-05-20 01:00:00"));
     hand_over(&testing, &late.name).await.unwrap();
     let after = of_all([OnTime, Late, Waived, Missing, OnTime, Missing]);
-    assert_eq!(standings(&testing, &everywhere, None).await, after, "{engine:?}");
-    assert_eq!(rate(&testing, "24", None).await, [3, 1, 1, 1, 0, 1], "{engine:?}");
-    assert_eq!(rate(&testing, "52", None).await, [2, 1, 0, 1, 0, 0], "{engine:?}");
-    assert_eq!(sweep(&testing).await, 0, "{engine:?}");
+    assert_eq!(standings(&testing, &everywhere, None).await, after);
+    assert_eq!(rate(&testing, "24", None).await, [3, 1, 1, 1, 0, 1]);
+    assert_eq!(rate(&testing, "52", None).await, [2, 1, 0, 1, 0, 0]);
+    assert_eq!(sweep(&testing).await, 0);
     // Somebody who has seen May goes on from there, and sees June.
     let mut resumed = watch(&testing, &token).await;
     testing.clock.set(due_in_june());
-    assert_eq!(sweep(&testing).await, 6, "{engine:?}");
+    assert_eq!(sweep(&testing).await, 6);
     let in_june = subjects("202606", &DEBTORS);
     let (told, last) = next(&mut watching).await;
-    assert_eq!(told, in_june, "{engine:?}");
-    assert_eq!(next(&mut resumed).await, (told, last.clone()), "{engine:?}");
+    assert_eq!(told, in_june);
+    assert_eq!(next(&mut resumed).await, (told, last.clone()));
 
     // The department sees all that is under its regime, each province its own, the neighbour nothing.
-    assert_eq!(standings(&testing, &[&by_regime], None).await, after, "{engine:?}");
-    assert_eq!(standings(&testing, &[&bac_ninh], None).await, after[..4], "{engine:?}");
-    assert_eq!(standings(&testing, &[&gia_lai], None).await, after[4..], "{engine:?}");
-    assert_eq!(standings(&testing, &[&ha_noi], None).await, [], "{engine:?}");
+    assert_eq!(standings(&testing, &[&by_regime], None).await, after);
+    assert_eq!(standings(&testing, &[&bac_ninh], None).await, after[..4]);
+    assert_eq!(standings(&testing, &[&gia_lai], None).await, after[4..]);
+    assert_eq!(standings(&testing, &[&ha_noi], None).await, []);
     let other = "supervisor@regimes/khac";
-    assert_eq!(standings(&testing, &[other], None).await, [], "{engine:?}");
+    assert_eq!(standings(&testing, &[other], None).await, []);
     for (stranger, scope) in [(&gia_lai, "24"), (&ha_noi, "24"), (&ha_noi, first)] {
         let request = pb::ListObligationsRequest { scope: unit(scope), ..Default::default() };
         let refused = compliance(&testing, &[stranger]).list_obligations(request).await;
         let expected = (Code::PermissionDenied, "OUT_OF_SCOPE".to_owned());
-        assert_eq!(refusal(&refused.unwrap_err()), expected, "{engine:?} {stranger} {scope}");
+        assert_eq!(refusal(&refused.unwrap_err()), expected, "{stranger} {scope}");
     }
 
     // The roll-up is the sum of what was said, in time or not.
     let parts = [("24", 75, vec![unit(fourth)]), ("52", 30, vec![unit(sixth)])];
     for (scope, total, missing) in &parts {
         let sum = add_up(&testing, &by_regime, &unit(scope)).await;
-        assert_eq!(sum.total, *total, "{engine:?} {scope}");
+        assert_eq!(sum.total, *total, "{scope}");
         assert_eq!(sum.contributions.iter().map(|one| one.value).sum::<i64>(), *total);
-        assert_eq!(sum.missing_units, *missing, "{engine:?} {scope}");
+        assert_eq!(sum.missing_units, *missing, "{scope}");
         assert_eq!(sum.expected_count, rate(&testing, scope, None).await[0]);
     }
 
     // Starting again changes nothing and tells nothing.
     let everything = Everything::of(&testing).await;
-    assert_eq!(everything.notices.len(), 2, "{engine:?}");
+    assert_eq!(everything.notices.len(), 2);
     let stopping = tokio::spawn(testing.stop());
     nothing_more(watching).await;
     nothing_more(resumed).await;
-    let testing = start_over(stopping.await.unwrap(), due_in_june()).await;
+    let testing = start_over(setting, stopping.await.unwrap(), due_in_june()).await;
     let again = watch(&testing, &last).await;
-    assert_eq!(sweep(&testing).await, 0, "{engine:?}");
+    assert_eq!(sweep(&testing).await, 0);
     everything.must_be_all_of(&testing).await;
     for (scope, total, _) in &parts {
-        assert_eq!(add_up(&testing, &by_regime, &unit(scope)).await.total, *total, "{engine:?}");
+        assert_eq!(add_up(&testing, &by_regime, &unit(scope)).await.total, *total);
     }
     let mut from_the_first = watch(&testing, "").await;
-    assert_eq!(next(&mut from_the_first).await, (in_may.clone(), token), "{engine:?}");
-    assert_eq!(next(&mut from_the_first).await, (in_june, last), "{engine:?}");
+    assert_eq!(next(&mut from_the_first).await, (in_may.clone(), token));
+    assert_eq!(next(&mut from_the_first).await, (in_june, last));
 
     // What was so then is still answered as it was then.
     for (then, seen) in [
@@ -234,14 +237,14 @@ async fn story(engine: Engine) {
         (due(), at_due),
         (time("2026-05-20 01:00:00"), after),
     ] {
-        assert_eq!(standings(&testing, &everywhere, Some(then)).await, seen, "{engine:?} {then}");
+        assert_eq!(standings(&testing, &everywhere, Some(then)).await, seen, "{then}");
     }
     let at_due = rate(&testing, "24", Some(due())).await;
-    assert_eq!(at_due, [3, 1, 0, 2, 0, 1], "{engine:?}");
+    assert_eq!(at_due, [3, 1, 0, 2, 0, 1]);
     let told = explained(&testing, second, due()).await;
-    assert_eq!(told, (Missing, vec![in_may]), "{engine:?}");
+    assert_eq!(told, (Missing, vec![in_may]));
     let told = explained(&testing, second, just_before(due())).await;
-    assert_eq!(told, (Open, vec![]), "{engine:?}");
+    assert_eq!(told, (Open, vec![]));
 
     let stopping = tokio::spawn(testing.stop());
     nothing_more(again).await;
@@ -263,11 +266,4 @@ async fn explained(
     let explanation = operator.explain_obligation(request).await.unwrap().into_inner();
     let told = explanation.notices.into_iter().map(|notice| notice.subjects).collect();
     (explanation.obligation.unwrap().standing(), told)
-}
-
-#[tokio::test]
-async fn what_is_due_is_known_at_every_moment_and_told_once() {
-    for engine in ENGINES {
-        Box::pin(story(engine)).await;
-    }
 }

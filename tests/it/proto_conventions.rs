@@ -6,8 +6,16 @@ use prost_reflect::{
     Cardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor,
     MethodDescriptor,
 };
+use prost_types::method_options::IdempotencyLevel;
 
 use crate::contract::{behaviors, field_at, has_behavior, methods, ours, policy, pool};
+
+/// What may be sent again without a request_id, and why.
+const HARMLESS: [(&str, &str); 3] = [
+    ("ImportUnits", "rows that are there already change nothing"),
+    ("RecordDossiers", "what was recorded is never changed"),
+    ("RunSweep", "the insert of a notice is its claim"),
+];
 
 /// The first words of rpcs that change nothing. Whatever begins otherwise is a write.
 const READS: [&str; 8] =
@@ -240,6 +248,22 @@ fn an_rpc_that_changes_something_says_so() {
         let reads = READS.iter().any(|verb| method.name().starts_with(verb));
         let policy = policy(&method).unwrap();
         assert_eq!(policy.writes, !reads, "the house: {}", method.full_name());
+    }
+}
+
+#[test]
+fn an_rpc_that_may_be_sent_again_says_so_and_no_other() {
+    for method in methods(&pool()) {
+        let options = method.method_descriptor_proto().options.clone().unwrap_or_default();
+        let reads = READS.iter().any(|verb| method.name().starts_with(verb));
+        let harmless = HARMLESS.iter().any(|(name, _)| *name == method.name());
+        let answered_once = has(&method.input(), "request_id", &Kind::String);
+        let expected = match (reads, answered_once || harmless) {
+            (true, _) => IdempotencyLevel::NoSideEffects,
+            (false, true) => IdempotencyLevel::Idempotent,
+            (false, false) => IdempotencyLevel::IdempotencyUnknown,
+        };
+        assert_eq!(options.idempotency_level(), expected, "the house: {}", method.full_name());
     }
 }
 

@@ -12,9 +12,10 @@ use dunghan_proto::submission::submission_service_client::SubmissionServiceClien
 use dunghan_proto::submission::value::Figure;
 use dunghan_proto::{compliance, registry, submission};
 use dunghan_rpc::{Peer, field};
-use dunghan_testkit::{Engine, Place, Testing, start_at};
+use dunghan_testkit::{Place, Testing, start_in};
 use tonic::Status;
 
+use crate::setting::Setting;
 use crate::suite;
 
 pub(crate) const REGIME: &str = "regimes/cds-thang";
@@ -102,16 +103,21 @@ fn rows() -> Vec<registry::ImportUnitsRequest> {
 }
 
 /// All services over data that may be there already.
-pub(crate) async fn start_over(place: Place, now: DateTime<Utc>) -> Testing {
-    start_at(suite(), place, now, &QUIET).await
+pub(crate) async fn start_over(setting: Setting, place: Place, now: DateTime<Utc>) -> Testing {
+    start_in(setting.mode, suite(), place, now, &QUIET).await
 }
 
 /// All services, knowing the units and nothing else.
-pub(crate) async fn start(engine: Engine, now: DateTime<Utc>) -> Testing {
-    let testing = start_over(Place::new(engine).await, now).await;
-    let imported = import(&testing, rows()).await.unwrap();
-    assert_eq!(imported.problems, []);
+pub(crate) async fn start(setting: Setting, now: DateTime<Utc>) -> Testing {
+    let testing = start_over(setting, setting.place().await, now).await;
+    import_all(&testing).await;
     testing
+}
+
+/// Has the services know the units.
+pub(crate) async fn import_all(testing: &Testing) {
+    let imported = import(testing, rows()).await.unwrap();
+    assert_eq!(imported.problems, []);
 }
 
 pub(crate) fn registry(testing: &Testing, grants: &[&str]) -> RegistryServiceClient<Peer> {

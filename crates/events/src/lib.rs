@@ -4,10 +4,14 @@
 //! transaction that applies it, so each event has its effect once. [`Units`] is a service's copy of the hierarchy, which
 //! follows the registry's events. [`list_events`] is how an owner answers.
 
+mod metric;
 mod outbox;
 mod pull;
+mod trace;
 mod units;
 
+pub use metric::hierarchy_version;
 pub use outbox::{append, list_events};
 pub use pull::{PullError, pull};
+pub use trace::deliver;
 pub use units::{Units, histories, kind, level, pb_kind, pb_level, validity};

@@ -3,19 +3,34 @@
 use chrono::{DateTime, Utc};
 use dunghan_proto::events::event::Payload;
 use dunghan_proto::events::{Event, ListEventsRequest, ListEventsResponse};
-use dunghan_rpc::{bad_field, field, internal};
-use dunghan_store::{Database, NewEvent, Write};
+use dunghan_rpc::{bad_field, field, internal, unavailable};
+use dunghan_store::{Database, NewEvent, Write, is_transient};
+use dunghan_telemetry::trace_parent;
 use prost::Message as _;
 use sea_orm::DbErr;
 use tonic::Status;
+use tracing::Instrument as _;
+
+use crate::trace::{SYSTEM, event_name};
 
 const DEFAULT_PAGE: u64 = 500;
 const LARGEST_PAGE: u64 = 1000;
 
-/// Writes what happened into the owner's outbox, in the transaction that made it so.
+/// Writes what happened into the owner's outbox, in the transaction that made it so, with the span in which it did.
 pub async fn append(write: &Write<'_>, at: DateTime<Utc>, payload: Payload) -> Result<(), DbErr> {
+    let span = tracing::info_span!(
+        "append",
+        otel.name = format!("append {}", event_name(Some(&payload))),
+        otel.kind = "producer",
+        messaging.system = SYSTEM,
+        messaging.operation.type = "create",
+        messaging.operation.name = "append",
+    );
     let event = Event { payload: Some(payload), ..Event::default() };
-    write.append(NewEvent { at, payload: event.encode_to_vec() }).await
+    let payload = event.encode_to_vec();
+    async { write.append(NewEvent { at, trace_parent: trace_parent(), payload }).await }
+        .instrument(span)
+        .await
 }
 
 /// Answers ListEvents for any owner.
@@ -37,10 +52,8 @@ pub async fn list_events(
             .map_err(|_| bad_field("page_size", "must not be negative"))?
             .min(LARGEST_PAGE),
     };
-    let mut stored = database
-        .events_after(after, size + 1)
-        .await
-        .map_err(|e| internal("reading the outbox", &e))?;
+    let mut stored =
+        database.events_after(after, size + 1).await.map_err(|e| database_failed(&e))?;
     let more = stored.len() as u64 > size;
     stored.truncate(usize::try_from(size).unwrap_or(usize::MAX));
     let events = stored
@@ -52,6 +65,7 @@ pub async fn list_events(
                 position: row.position.to_string(),
                 event_id: row.id.to_string(),
                 event_time: Some(field::pb_time(row.at)),
+                trace_parent: row.trace_parent.unwrap_or_default(),
                 ..event
             })
         })
@@ -59,4 +73,9 @@ pub async fn list_events(
     let next_page_token =
         events.last().filter(|_| more).map_or_else(String::new, |last| last.position.clone());
     Ok(ListEventsResponse { events, next_page_token })
+}
+
+fn database_failed(cause: &DbErr) -> Status {
+    const DOING: &str = "reading the outbox";
+    if is_transient(cause) { unavailable(DOING, cause) } else { internal(DOING, cause) }
 }

@@ -1,9 +1,15 @@
 //! The consumer's side.
 
+use std::time::Instant;
+
 use dunghan_proto::events::{Event, ListEventsRequest, ListEventsResponse};
 use dunghan_store::{Database, Write, consumed, consumed_through};
+use dunghan_telemetry::Here;
 use sea_orm::DbErr;
 use tonic::Status;
+use tracing::{Instrument as _, Span};
+
+use crate::{metric, trace};
 
 /// Why events could not be taken in. What was taken in before stays.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +31,7 @@ pub enum PullError {
 /// position moves in the same transaction; where another process was faster, nothing is applied twice.
 pub async fn pull<T, Listing, Preparing>(
     database: &Database,
-    owner: &str,
+    owner: &'static str,
     list: impl Fn(ListEventsRequest) -> Listing,
     prepare: impl Fn(Vec<Event>) -> Preparing,
     apply: impl AsyncFn(&Write<'_>, &T) -> Result<(), DbErr>,
@@ -34,31 +40,73 @@ where
     Listing: Future<Output = Result<ListEventsResponse, Status>>,
     Preparing: Future<Output = Result<T, Status>>,
 {
-    let mut applied = 0;
-    loop {
-        let from = consumed(database.reader(), owner).await?;
-        let request = ListEventsRequest { after: from.clone(), ..Default::default() };
-        let page = list(request).await?;
-        let Some(to) = page.events.last().map(|event| event.position.clone()) else {
-            return Ok(applied);
-        };
-        let count = page.events.len();
-        let prepared = prepare(page.events).await?;
-        let written = database
-            .write(async |write| {
-                if !consumed_through(write, owner, &from, &to).await? {
-                    return Err(PullError::Overtaken);
+    let consumer = database.service();
+    let span = tracing::info_span!(
+        "events.pull",
+        otel.kind = "client",
+        otel.status_code = tracing::field::Empty,
+        messaging.system = trace::SYSTEM,
+        messaging.operation.type = "receive",
+        messaging.operation.name = "pull",
+        messaging.consumer.group.name = consumer,
+        messaging.destination.name = owner,
+        messaging.batch.message_count = tracing::field::Empty,
+    );
+    let pulling = async {
+        let here = Here::now();
+        let mut applied = 0;
+        loop {
+            let asked = Instant::now();
+            metric::asking(consumer, owner, asked);
+            let from = consumed(database.reader(), owner).await?;
+            let request = ListEventsRequest { after: from.clone(), ..Default::default() };
+            let page = list(request).await?;
+            let Some(to) = page.events.last().map(|event| event.position.clone()) else {
+                metric::has_all(consumer, owner, asked);
+                return Ok(applied);
+            };
+            let count = page.events.len();
+            let processing = page.events.iter();
+            let processing: Vec<_> = processing
+                .filter_map(|event| trace::process(event, consumer, owner, &here))
+                .collect();
+            let written = async {
+                let prepared = prepare(page.events).await?;
+                database
+                    .write(async |write| {
+                        if !consumed_through(write, owner, &from, &to).await? {
+                            return Err(PullError::Overtaken);
+                        }
+                        apply(write, &prepared).await.map_err(PullError::Database)
+                    })
+                    .await
+            };
+            match written.await {
+                Ok(()) => applied += count,
+                Err(error) => {
+                    processing.iter().for_each(failed);
+                    match error {
+                        PullError::Overtaken => continue,
+                        error => return Err(error),
+                    }
                 }
-                apply(write, &prepared).await.map_err(PullError::Database)
-            })
-            .await;
-        match written {
-            Ok(()) => applied += count,
-            Err(PullError::Overtaken) => continue,
-            Err(error) => return Err(error),
+            }
+            if page.next_page_token.is_empty() {
+                metric::has_all(consumer, owner, asked);
+                return Ok(applied);
+            }
         }
-        if page.next_page_token.is_empty() {
-            return Ok(applied);
+    };
+    let pulled = pulling.instrument(span.clone()).await;
+    match &pulled {
+        Ok(count) => {
+            span.record("messaging.batch.message_count", count);
         }
+        Err(_) => failed(&span),
     }
+    pulled
+}
+
+fn failed(span: &Span) {
+    span.record("otel.status_code", "ERROR");
 }

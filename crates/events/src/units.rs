@@ -21,16 +21,18 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// An in-memory copy of the units, kept up with the registry's version of them. Cheap to clone; reads never wait.
 #[derive(Clone, Debug)]
 pub struct Units {
+    /// Whose copy it is.
+    service: &'static str,
     client: RegistryServiceClient<Peer>,
     copy: Arc<RwLock<Option<Arc<Hierarchy>>>>,
     refreshing: Arc<Mutex<()>>,
 }
 
 impl Units {
-    /// A copy of what the registry behind `peer` holds; loaded when first asked for.
-    pub fn new(peer: Peer) -> Self {
+    /// A service's copy of what the registry behind `peer` holds; loaded when first asked for.
+    pub fn new(service: &'static str, peer: Peer) -> Self {
         let client = RegistryServiceClient::new(peer);
-        Self { client, copy: Arc::default(), refreshing: Arc::default() }
+        Self { service, client, copy: Arc::default(), refreshing: Arc::default() }
     }
 
     fn held(&self) -> Option<Arc<Hierarchy>> {
@@ -67,6 +69,7 @@ impl Units {
             None => Ok(held.unwrap_or_default()),
             Some(newer) => {
                 let newer = Arc::new(newer);
+                crate::hierarchy_version(self.service, newer.version());
                 *self.copy.write().unwrap_or_else(PoisonError::into_inner) = Some(newer.clone());
                 Ok(newer)
             }

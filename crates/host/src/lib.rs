@@ -1,14 +1,31 @@
 //! Runs services, together or one by one. It names none of them.
 //!
-//! A service is a [`Spec`]. A [`Suite`] is the list of them that one process runs: it opens their databases, migrates
-//! them, starts them, serves their routes behind one guard on one port, and stops them in a written order. A service
-//! reaches another by [`Start::peer`] and does not know where that one lives.
+//! A service is a [`Spec`]. A [`Suite`] is the list of them; a process runs all or [`only`](Suite::only) some. It binds,
+//! answers that it is not ready, opens the databases, brings their tables up to date, starts the services, serves them
+//! behind one stack of layers on one port, and stops in a written order. A service reaches another by [`Start::peer`]
+//! and does not know where that one lives.
 
+mod admin;
+mod clock;
 mod config;
+mod gate;
+mod health;
 mod peers;
+mod reference;
 mod spec;
+mod stack;
+mod started;
+mod starting;
 mod suite;
 
-pub use config::{Auth, Config, ConfigError, Log, LogFormat, Server, Sources, Storage};
+pub use clock::FileClock;
+pub use config::Peers as PeerAddresses;
+pub use config::{
+    Admin, Auth, Config, ConfigError, Log, LogFormat, Migrating, Server, Sources, Storage,
+    Telemetry, Test,
+};
+pub use reference::{Key, Reference, Section};
 pub use spec::{Running, Spec, Start};
-pub use suite::{Clocks, Started, Suite, stopped_by_signal};
+pub use stack::{LARGEST_ANSWER, LARGEST_REQUEST};
+pub use started::{Started, stopped_by_signal};
+pub use suite::{Clocks, Suite, UnknownService};

@@ -1,44 +1,70 @@
 //! Where the services of a suite find each other.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::{Context as _, bail};
 use dunghan_calendar::SystemClock;
-use dunghan_proto::policy::ErrorReason;
-use dunghan_rpc::{BoxError, Issuer, Peer, ServiceToken, authorized, peer, refuse};
-use tonic::Code;
+use dunghan_rpc::{Issuer, Peer, ServiceToken, authorized, peer, remote, with_deadline};
+use dunghan_telemetry::ClientLayer;
 use tonic::body::Body;
-use tonic::service::Routes;
-use tower::ServiceExt as _;
+use tower::ServiceBuilder;
 
-/// All services of this process share one set of routes, which is there when the last of them has started. Before
-/// that a call is UNAVAILABLE: there is no order of starting, and no cycle.
+/// The services that run here, behind everything that a call over a socket passes through as well, and those that run
+/// elsewhere. A service does not know which is which.
 #[derive(Clone, Debug)]
 pub(crate) struct Peers {
-    pub(crate) routes: Arc<OnceLock<Routes>>,
-    pub(crate) issuer: Issuer,
+    here: Peer,
+    elsewhere: Arc<BTreeMap<&'static str, Peer>>,
+    issuer: Issuer,
+    limit: Duration,
 }
 
 impl Peers {
-    pub(crate) fn new(issuer: Issuer) -> Self {
-        Self { routes: Arc::default(), issuer }
+    /// `needed` are the services that those in this process ask and that do not run here.
+    ///
+    /// Errors: one of them has no address, or one that does not read.
+    pub(crate) fn new(
+        here: Peer,
+        needed: impl Iterator<Item = (&'static str, &'static str)>,
+        addresses: &BTreeMap<String, String>,
+        issuer: Issuer,
+        limit: Duration,
+    ) -> anyhow::Result<Self> {
+        let mut elsewhere = BTreeMap::new();
+        for (from, to) in needed {
+            match addresses.get(to).map(|addresses| addresses.trim()) {
+                None | Some("") => {
+                    bail!(
+                        "{from} asks {to}, which does not run in this process: set peers.{to} to \
+                         its address, or run it here"
+                    )
+                }
+                Some(_) if elsewhere.contains_key(to) => {}
+                Some(addresses) => {
+                    let addresses = addresses.parse().with_context(|| format!("peers.{to}"))?;
+                    elsewhere.insert(to, remote(to, addresses));
+                }
+            }
+        }
+        Ok(Self { here, elsewhere: Arc::new(elsewhere), issuer, limit })
     }
 
+    /// `to`, called as `from`.
     pub(crate) fn peer(&self, from: &'static str, to: &'static str) -> Peer {
-        let routes = self.routes.clone();
-        let in_process = tower::service_fn(move |request: http::Request<Body>| {
-            let routes = routes.get().cloned();
-            async move {
-                let Some(routes) = routes else {
-                    let message = format!("{to} has not started");
-                    let status =
-                        refuse(Code::Unavailable, ErrorReason::PeerUnavailable, message, []);
-                    return Err(BoxError::from(status));
-                };
-                routes.oneshot(request).await.map_err(BoxError::from)
-            }
-        });
+        let inner = self.elsewhere.get(to).unwrap_or(&self.here).clone();
         // Tokens live on wall time even where the services follow another clock.
         let token = ServiceToken::new(self.issuer.clone(), from, Arc::new(SystemClock));
-        authorized(peer(in_process), token)
+        let inner = authorized(with_deadline(inner, self.limit), token);
+        let watched = ServiceBuilder::new()
+            .map_response(|response: http::Response<_>| response.map(Body::new))
+            .layer(ClientLayer::new());
+        peer(watched.service(inner))
+    }
+
+    /// A service that runs elsewhere, for asking whether it is there.
+    pub(crate) fn elsewhere(&self, service: &str) -> Option<Peer> {
+        self.elsewhere.get(service).cloned()
     }
 }

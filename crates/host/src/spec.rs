@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use dunghan_calendar::Clock;
 use dunghan_rpc::Peer;
 use dunghan_store::Database;
+use schemars::JsonSchema;
 use sea_orm_migration::MigratorTrait;
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
@@ -21,12 +22,17 @@ use crate::peers::Peers;
 pub trait Spec: 'static {
     /// Its section of the configuration, its file or schema, and the name its peers call it by.
     const NAME: &'static str;
+    /// The other services that it calls, by their names.
+    const PEERS: &'static [&'static str] = &[];
     /// Its tables.
     type Migrations: MigratorTrait;
-    /// Its section of the configuration, with defaults for all of it.
-    type Config: DeserializeOwned + Serialize + Default + Send + 'static;
+    /// Its section of the configuration, with defaults for all of it. What its documentation says is the operator's
+    /// reference.
+    type Config: DeserializeOwned + Serialize + JsonSchema + Default + Send + 'static;
 
     /// Wires it up. Peers are only called later: there is no order of starting.
+    ///
+    /// It is called again if it failed because its database went away.
     fn start(
         start: Start,
         config: Self::Config,
@@ -43,12 +49,14 @@ pub struct Start {
     /// Cancelled when the process is about to stop: streams end, jobs return.
     pub stopping: CancellationToken,
     pub(crate) service: &'static str,
+    pub(crate) declared: &'static [&'static str],
     pub(crate) peers: Peers,
 }
 
 impl Start {
-    /// Another service, called with this service's own token.
+    /// One of [`Spec::PEERS`], called with this service's own token.
     pub fn peer(&self, service: &'static str) -> Peer {
+        debug_assert!(self.declared.contains(&service), "{service} is missing in PEERS");
         self.peers.peer(self.service, service)
     }
 }

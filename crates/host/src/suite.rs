@@ -1,40 +1,39 @@
-//! The services of one process, from the first line of the configuration to the last call.
+//! The services of one process: which there are, what they are configured by, and how they begin.
 
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use dunghan_calendar::{Clock, SystemClock};
-use dunghan_rpc::{GuardLayer, Issuer, Peer, Policies, peer};
+use dunghan_rpc::{GuardLayer, Issuer, Methods};
 use dunghan_store::{Database, Location};
-use futures::FutureExt as _;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use crate::gate::Gate;
+use crate::health::Health;
 use crate::peers::Peers;
-use crate::spec::Job;
-use crate::{Config, ConfigError, Running, Spec, Start};
+use crate::reference::{Reference, Section};
+use crate::stack::{server, stack};
+use crate::starting::Starting;
+use crate::{Config, ConfigError, Running, Spec, Start, Started, admin};
 
-/// How long a job that panicked is left alone.
-const AFTER_A_PANIC: Duration = Duration::from_secs(1);
-/// Calls that one connection may have under way; tonic sets no limit of its own.
-const CALLS_PER_CONNECTION: u32 = 200;
+type Begin = Pin<Box<dyn Future<Output = anyhow::Result<Running>> + Send>>;
+type Migrate<'a> = Pin<Box<dyn Future<Output = Result<(), dunghan_store::Error>> + Send + 'a>>;
 
-type Starting = Pin<Box<dyn Future<Output = anyhow::Result<Running>> + Send>>;
-type Migrating<'a> = Pin<Box<dyn Future<Output = Result<(), dunghan_store::Error>> + Send + 'a>>;
-
-struct Entry {
-    name: &'static str,
-    migrate: fn(&Database) -> Migrating<'_>,
-    start: fn(Start, &Config) -> Result<Starting, ConfigError>,
+/// A service without its type.
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    pub(crate) peers: &'static [&'static str],
+    pub(crate) migrate: fn(&Database) -> Migrate<'_>,
+    pub(crate) check: fn(&Database) -> Migrate<'_>,
+    pub(crate) start: fn(Start, &Config) -> Result<Begin, ConfigError>,
     show: fn(&Config) -> Result<toml::Value, ConfigError>,
+    reference: fn() -> Section,
 }
 
 /// By which clocks a suite runs.
@@ -50,15 +49,22 @@ impl Default for Clocks {
     }
 }
 
-/// The services that this process runs.
+/// A name that no service has.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no service {0:?}; the services are {1}")]
+pub struct UnknownService(String, String);
+
+/// The services that there are, and which of them this process runs.
 #[derive(Default)]
 pub struct Suite {
     entries: Vec<Entry>,
+    /// None: all.
+    chosen: Option<Vec<String>>,
 }
 
 impl std::fmt::Debug for Suite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Suite").field(&self.names()).finish()
+        f.debug_tuple("Suite").field(&self.running()).finish()
     }
 }
 
@@ -73,32 +79,50 @@ impl Suite {
     pub fn with<S: Spec>(mut self) -> Self {
         self.entries.push(Entry {
             name: S::NAME,
+            peers: S::PEERS,
             migrate: |database| Box::pin(database.migrate::<S::Migrations>()),
+            check: |database| Box::pin(database.check_migrated::<S::Migrations>()),
             start: |start, config| Ok(Box::pin(S::start(start, config.service(S::NAME)?))),
             show: |config| {
                 let section: S::Config = config.service(S::NAME)?;
                 Ok(toml::Value::try_from(section).unwrap_or_else(|_| toml::Table::new().into()))
             },
+            reference: || Section::of::<S::Config>(S::NAME),
         });
         self
     }
 
-    /// Their names.
+    /// Runs these alone; the others stay known, and are found where `peers` says.
+    ///
+    /// Errors: a name that no service has, or none at all.
+    pub fn only<N: AsRef<str>>(mut self, names: &[N]) -> Result<Self, UnknownService> {
+        let known = self.names();
+        let names: Vec<_> = names.iter().map(|name| name.as_ref().to_owned()).collect();
+        let unknown = names.iter().find(|name| !known.contains(&name.as_str())).cloned();
+        if let Some(name) = unknown.or_else(|| names.is_empty().then(String::new)) {
+            return Err(UnknownService(name, known.join(", ")));
+        }
+        self.chosen = Some(names);
+        Ok(self)
+    }
+
+    /// The names of all that there are.
     pub fn names(&self) -> Vec<&'static str> {
         self.entries.iter().map(|entry| entry.name).collect()
     }
 
+    /// The names of those that run in this process.
+    pub fn running(&self) -> Vec<&'static str> {
+        self.names().into_iter().filter(|name| self.runs(name)).collect()
+    }
+
+    fn runs(&self, name: &str) -> bool {
+        self.chosen.as_ref().is_none_or(|chosen| chosen.iter().any(|one| one == name))
+    }
+
     /// The whole configuration as TOML, every key with the value in force, credentials masked.
     pub fn show_config(&self, config: &Config) -> anyhow::Result<String> {
-        let mut sections = toml::Table::new();
-        sections.insert("server".to_owned(), toml::Value::try_from(&config.server)?);
-        let mut storage = config.storage.clone();
-        storage.location = format!("{:?}", config.location()?);
-        sections.insert("storage".to_owned(), toml::Value::try_from(storage)?);
-        let mut auth = config.auth.clone();
-        auth.issuer_key = config.issuer_key().display().to_string();
-        sections.insert("auth".to_owned(), toml::Value::try_from(auth)?);
-        sections.insert("log".to_owned(), toml::Value::try_from(&config.log)?);
+        let mut sections = config.shown()?;
         for entry in &self.entries {
             let section = (entry.show)(config)?;
             if section.as_table().is_some_and(|table| !table.is_empty()) {
@@ -108,19 +132,29 @@ impl Suite {
         Ok(toml::to_string(&sections)?)
     }
 
-    /// Brings every service's tables up to date.
+    /// Every key that there is, with type, default and meaning.
+    pub fn reference(&self) -> Reference {
+        let services = self.entries.iter().map(|entry| (entry.reference)());
+        Reference::new(&self.names(), services)
+    }
+
+    /// Brings the tables of the services that run here up to date.
     pub async fn migrate(&self, location: &Location) -> anyhow::Result<()> {
-        for entry in &self.entries {
-            let database = Database::open(location, entry.name).await?;
-            (entry.migrate)(&database).await.with_context(|| entry.name)?;
+        for entry in self.entries.iter().filter(|entry| self.runs(entry.name)) {
+            let database = Database::open(location, entry.name).await.context(entry.name)?;
+            (entry.migrate)(&database).await.context(entry.name)?;
         }
         Ok(())
     }
 
-    /// Starts them, in the written order: bind, open and migrate, start, serve.
+    /// Begins, in the written order: read what can be read without asking anybody, bind, answer, and meanwhile open the
+    /// databases and start the services.
+    ///
+    /// Errors: what waiting does not mend and is known by now. [`Started::ready`] has the rest.
     pub async fn start(self, config: &Config, clocks: Clocks) -> anyhow::Result<Started> {
         let issuer = Issuer::open(&config.issuer_key())?;
-        // 1. Bind before anything is touched: a port that is taken fails at once.
+        let location = config.location()?;
+        // 1. Bind before anything else is touched: a port that is taken fails at once.
         let listen = &config.server.listen;
         let address: SocketAddr =
             listen.parse().with_context(|| format!("server.listen {listen}"))?;
@@ -128,171 +162,97 @@ impl Suite {
             .with_context(|| format!("{address} cannot be listened on"))?
             .with_nodelay(Some(true));
         let address = incoming.local_addr()?;
-        // 2. Not serving until everything has started; a new reporter would say that it is.
-        let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
-        // 3. Databases.
-        let location = config.location()?;
-        let peers = Peers::new(issuer.clone());
-        let stopping = CancellationToken::new();
-        let (mut builder, mut jobs, mut names) = (Routes::builder(), Vec::new(), Vec::new());
-        for entry in &self.entries {
-            let database = Database::open(&location, entry.name).await.context(entry.name)?;
-            (entry.migrate)(&database).await.context(entry.name)?;
-            // 4. Services.
-            let start = Start {
-                database,
-                clock: clocks.services.clone(),
-                stopping: stopping.clone(),
-                service: entry.name,
-                peers: peers.clone(),
-            };
-            let running = (entry.start)(start, config)?.await.context(entry.name)?;
-            running.routes.into_iter().for_each(|add| add(&mut builder));
-            jobs.extend(running.jobs);
-            names.extend(running.names);
-        }
-        // 5. One guard around all of it: calls inside the process pass through it like any other.
-        let guard = GuardLayer::new(Policies::of_contract()?, issuer.clone());
+        let admin = admin::bind(&config.admin.listen).await?;
+        // 2. One stack around all of it: calls inside the process pass through it like any other.
+        let running = self.running();
+        let (reporter, health_service) = tonic_health::server::health_reporter();
+        let health = Health::new(reporter, running.iter().copied()).await;
+        let mut always = Routes::builder();
+        always.add_service(health_service);
         if config.server.reflection {
             let reflection = || {
                 tonic_reflection::server::Builder::configure()
                     .register_encoded_file_descriptor_set(dunghan_proto::FILES)
                     .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             };
-            builder.add_service(reflection().build_v1()?);
-            builder.add_service(reflection().build_v1alpha()?);
+            always.add_service(reflection().build_v1()?);
+            always.add_service(reflection().build_v1alpha()?);
         }
-        builder.add_service(health_service);
-        let routes = Routes::from(builder.routes().into_axum_router().layer(guard)).prepare();
-        // Set once, here; nobody else holds the lock.
-        let _ = peers.routes.set(routes.clone());
+        let gate = Gate::new(always.routes().into_axum_router());
+        let guard = GuardLayer::new(Methods::of_contract()?, issuer.clone());
+        let limit = Duration::from_secs(config.server.call_limit_s);
+        let stack = stack(gate.clone(), guard, limit);
+        // 3. Peers: one that nobody can find is a mistake of the configuration.
+        let entries: Vec<_> =
+            self.entries.into_iter().filter(|entry| running.contains(&entry.name)).collect();
+        let needed = entries
+            .iter()
+            .flat_map(|entry| entry.peers.iter().map(|peer| (entry.name, *peer)))
+            .filter(|(_, peer)| !running.contains(peer));
+        let needed: Vec<_> = needed.collect();
+        let here = stack.clone();
+        let addresses = &config.peers.0;
+        let peers = Peers::new(here, needed.iter().copied(), addresses, issuer.clone(), limit)?;
+        // 4. Answer: that the process lives, and that it is not ready.
+        let (stopping, draining) = (CancellationToken::new(), CancellationToken::new());
         let tracker = TaskTracker::new();
-        for job in jobs {
-            tracker.spawn(supervise(job, AFTER_A_PANIC, stopping.clone()));
-        }
-        // 6. Serve.
-        let draining = CancellationToken::new();
         let drained = draining.clone().cancelled_owned();
-        let server = Server::builder()
-            .max_concurrent_streams(Some(CALLS_PER_CONNECTION))
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
-            .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-            .add_routes(routes.clone());
-        let serving = tokio::spawn(server.serve_with_incoming_shutdown(incoming, drained));
-        for name in &names {
-            health.set_service_status(*name, tonic_health::ServingStatus::Serving).await;
+        let serving =
+            tokio::spawn(server().serve_with_incoming_shutdown(stack.clone(), incoming, drained));
+        let admin_address = admin.as_ref().map(|(_, address)| *address);
+        if let Some((listener, _)) = admin {
+            // Until the end: whoever looks during the drain is answered as well.
+            tokio::spawn(admin::serve(listener, health.clone(), draining.clone()));
         }
-        health.set_service_status("", tonic_health::ServingStatus::Serving).await;
-        tracing::info!(%address, services = ?self.names(), storage = ?location, "serving on {address}");
+        tracing::info!(bound = %address, "bound to {address}, and starting");
+        for (service, name) in needed {
+            let Some(peer) = peers.elsewhere(name) else { continue };
+            tracker.spawn(health.clone().watch_peer(service, name, peer, stopping.clone()));
+        }
+        for (service, peer) in entries.iter().flat_map(|entry| {
+            entry
+                .peers
+                .iter()
+                .filter(|peer| running.contains(*peer))
+                .map(|peer| (entry.name, *peer))
+        }) {
+            // Inside the process there is nothing between them.
+            health.dependency(service, peer, true).await;
+        }
+        // 5. Databases and services, however long that takes.
+        let starting = Starting {
+            entries,
+            config: config.clone(),
+            location: location.clone(),
+            clocks,
+            peers,
+            gate,
+            health: health.clone(),
+            stopping: stopping.clone(),
+            tracker: tracker.clone(),
+        };
+        let stopped = stopping.clone();
+        let starting = tokio::spawn(async move {
+            let ended = stopped.run_until_cancelled_owned(starting.run()).await;
+            ended.context("the process was stopped before it was ready")??;
+            let admin = admin_address.map(tracing::field::display);
+            tracing::info!(
+                %address, admin, services = ?running, storage = ?location, "serving on {address}"
+            );
+            Ok(())
+        });
         Ok(Started {
             address,
+            admin: admin_address,
             issuer,
-            routes,
+            stack,
             stopping,
             draining,
             tracker,
+            starting: Some(starting),
             serving,
             health,
-            names,
             drain_limit: Duration::from_secs(config.server.drain_limit_s),
         })
-    }
-}
-
-/// Runs a job, and begins it again after a pause when it ends by a panic.
-async fn supervise(job: Job, pause: Duration, stopping: CancellationToken) {
-    while AssertUnwindSafe(job()).catch_unwind().await.is_err() {
-        tracing::error!("a job panicked; it begins again");
-        if stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-            return;
-        }
-    }
-}
-
-/// A suite that serves.
-#[derive(Debug)]
-pub struct Started {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// Whose tokens hold.
-    pub issuer: Issuer,
-    routes: Routes,
-    stopping: CancellationToken,
-    draining: CancellationToken,
-    tracker: TaskTracker,
-    serving: JoinHandle<Result<(), tonic::transport::Error>>,
-    health: tonic_health::server::HealthReporter,
-    names: Vec<&'static str>,
-    drain_limit: Duration,
-}
-
-impl Started {
-    /// The services without a socket between; calls still need a token.
-    pub fn in_process(&self) -> Peer {
-        peer(self.routes.clone())
-    }
-
-    /// Stops in the written order: not serving, streams and jobs end, calls in flight get a limited time.
-    pub async fn stop(self) -> anyhow::Result<()> {
-        for name in self.names.iter().chain(&[""]) {
-            self.health.set_service_status(*name, tonic_health::ServingStatus::NotServing).await;
-        }
-        self.stopping.cancel();
-        self.draining.cancel();
-        self.tracker.close();
-        // One stream that never ends would hold the drain for ever.
-        let ended = tokio::time::timeout(self.drain_limit, async {
-            self.tracker.wait().await;
-            self.serving.await
-        });
-        match ended.await {
-            Ok(served) => Ok(served??),
-            Err(_) => {
-                tracing::warn!(
-                    limit_s = self.drain_limit.as_secs(),
-                    "calls were cut off: the drain took too long"
-                );
-                Ok(())
-            }
-        }
-    }
-}
-
-/// Waits for SIGINT or SIGTERM. A second one ends the process at once.
-pub async fn stopped_by_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        std::process::exit(130);
-    });
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_job_that_panics_is_begun_again_until_it_ends_by_itself() {
-        let begun = Arc::new(AtomicUsize::new(0));
-        let count = begun.clone();
-        let job: Job = Box::new(move || {
-            let before = count.fetch_add(1, Ordering::Relaxed);
-            Box::pin(async move { assert!(before == 2, "as the test wants it") })
-        });
-        supervise(job, Duration::ZERO, CancellationToken::new()).await;
-        assert_eq!(begun.load(Ordering::Relaxed), 3);
     }
 }

@@ -1,11 +1,15 @@
 //! Refusals. Every one carries an ErrorInfo whose reason is an enum of the contract (AIP-193).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use dunghan_proto::policy::ErrorReason as Common;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
+
+use crate::deadline::passed;
 
 /// A list of reasons, kept in the contract so that clients can rely on it.
 pub trait Reason: Copy {
@@ -91,11 +95,45 @@ pub fn internal(doing: &str, cause: &(dyn Error + 'static)) -> Status {
     refuse(Code::Internal, Common::Internal, "the server failed; its log says why", [])
 }
 
-/// What a failed call to another service is to this service's caller: the peer could not be asked, try again; or it
-/// failed and said so, and trying again helps nobody. A refusal that is the caller's own fault has to be told apart
-/// before.
+/// While something is away every call meets it; so often it is said.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
+/// Whether this was not said lately.
+fn is_news(what: &'static str) -> bool {
+    static SAID: Mutex<BTreeMap<&'static str, Instant>> = Mutex::new(BTreeMap::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let news = said.get(what).is_none_or(|at| at.elapsed() >= SAY_EVERY);
+    if news {
+        said.insert(what, Instant::now());
+    }
+    news
+}
+
+/// UNAVAILABLE without any detail: what the service needs is away for the moment, and the same call may well be answered
+/// soon. The cause is logged here; while that lasts, now and then.
+pub fn unavailable(doing: &'static str, cause: &(dyn Error + 'static)) -> Status {
+    if is_news(doing) {
+        tracing::warn!(error = cause, "{doing} failed for the moment");
+    } else {
+        tracing::debug!(error = cause, "{doing} failed for the moment");
+    }
+    let message = "the server cannot do this for the moment; try again";
+    refuse(Code::Unavailable, Common::Unavailable, message, [])
+}
+
+/// What a failed call to another service is to this service's caller: the peer could not be asked, try again; or time ran
+/// out; or it failed and said so, and trying again helps nobody. A refusal that is the caller's own fault has to be told
+/// apart before.
 pub fn peer_failed(peer: &'static str, status: Status) -> Status {
-    tracing::warn!(peer, code = ?status.code(), message = status.message(), "a peer did not answer");
+    let (code, message) = (status.code(), status.message());
+    if is_news(peer) {
+        tracing::warn!(peer, ?code, message, "a peer did not answer");
+    } else {
+        tracing::debug!(peer, ?code, message, "a peer did not answer");
+    }
+    if status.code() == Code::DeadlineExceeded {
+        return passed();
+    }
     let info = status.get_details_error_info();
     if status.code() == Code::Internal
         && info.is_some_and(|one| one.reason == Common::Internal.name())

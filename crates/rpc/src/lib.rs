@@ -1,24 +1,34 @@
 //! What every service needs at the wire.
 //!
-//! A call passes through [`Guard`], which knows the [`Policies`] of the contract and the [`Issuer`]'s tokens, and
-//! reaches its handler with a [`Caller`] that holds only the grants that may make it. The handler parses into domain
-//! types ([`field`]), asks the caller whether the unit is theirs, and refuses with a reason ([`refuse`]).
+//! A call passes through the layers of `server`: a panic is answered, its deadline is kept, and the [`Guard`], which
+//! knows the [`Methods`] of the contract and the [`Issuer`]'s tokens, lets it reach its handler with a [`Caller`] that
+//! holds only the grants that may make it. The handler parses into domain types ([`field`]), asks the caller whether
+//! the unit is theirs, and refuses with a reason ([`refuse`]).
+//!
+//! A service calls another through a [`Peer`]: with its own token ([`authorized`]), within the deadline of the call
+//! that it is answering ([`with_deadline`]), and where that other lives elsewhere, over as many connections as it has
+//! addresses, again after a failure where that is harmless ([`remote`]).
 
 mod caller;
+mod client;
+mod contract;
+mod deadline;
 mod error;
 pub mod field;
-mod guard;
 mod page;
-mod peer;
-mod policy;
+mod server;
 mod token;
 
 pub use caller::{Caller, Grant, Over};
-pub use error::{
-    Reason, bad_field, bad_field_for, field_violations, internal, peer_failed, refuse,
+pub use client::{
+    Addresses, BoxError, NotAnAddress, Peer, Resolve, Unreachable, authorized, peer, remote,
+    remote_by, with_deadline,
 };
-pub use guard::{Guard, GuardLayer};
+pub use contract::{BadContract, Method, Methods, Policy};
+pub use deadline::deadline;
+pub use error::{
+    Reason, bad_field, bad_field_for, field_violations, internal, peer_failed, refuse, unavailable,
+};
 pub use page::{Page, page_size};
-pub use peer::{BoxError, Peer, authorized, peer};
-pub use policy::{Policies, Policy};
+pub use server::{DeadlineLayer, Guard, GuardLayer, PanicLayer};
 pub use token::{Identity, Issuer, IssuerError, ServiceToken};

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dunghan_calendar::Clock;
+use dunghan_calendar::{Clock, SystemClock};
 use dunghan_proto::policy::Role;
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ const ISSUER: &str = "dunghan-local";
 const AUDIENCE: &str = "dunghan";
 const TYPE: &str = "at+jwt";
 /// Between the clocks of two machines.
-const LEEWAY_S: u64 = 30;
+const LEEWAY: TimeDelta = TimeDelta::seconds(30);
 const SERVICE_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 
 /// Who holds a token, and what it grants.
@@ -28,6 +29,14 @@ pub struct Identity {
     pub subject: String,
     /// What.
     pub grants: Vec<Grant>,
+}
+
+/// What a token that holds says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verified {
+    pub(crate) identity: Identity,
+    /// When it ends.
+    pub(crate) ends: DateTime<Utc>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,23 +140,37 @@ impl Issuer {
     /// Errors: the token is expired, of another issuer or for another audience, not signed by this key, or grants what
     /// there is not.
     pub fn verify(&self, token: &str) -> Result<Identity, IssuerError> {
+        Ok(self.verify_at(token, SystemClock.now())?.identity)
+    }
+
+    /// As [`Self::verify`], at a moment.
+    pub(crate) fn verify_at(
+        &self,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Verified, IssuerError> {
         let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.leeway = LEEWAY_S;
+        // Below, by our own clock.
+        validation.validate_exp = false;
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let data = jsonwebtoken::decode::<Claims>(token, &self.verifying, &validation)?;
         if data.header.typ.as_deref() != Some(TYPE) {
-            return Err(jsonwebtoken::errors::ErrorKind::InvalidToken.into());
+            return Err(ErrorKind::InvalidToken.into());
+        }
+        let ends = DateTime::from_timestamp(data.claims.exp, 0).ok_or(ErrorKind::InvalidToken)?;
+        if ends + LEEWAY < now {
+            return Err(ErrorKind::ExpiredSignature.into());
         }
         let grants =
             data.claims.grants.iter().map(|grant| grant.parse()).collect::<Result<_, _>>()?;
-        Ok(Identity { subject: data.claims.sub, grants })
+        Ok(Verified { identity: Identity { subject: data.claims.sub, grants }, ends })
     }
 }
 
-impl From<jsonwebtoken::errors::ErrorKind> for IssuerError {
-    fn from(kind: jsonwebtoken::errors::ErrorKind) -> Self {
+impl From<ErrorKind> for IssuerError {
+    fn from(kind: ErrorKind) -> Self {
         Self::Token(kind.into())
     }
 }
@@ -156,9 +179,10 @@ impl From<jsonwebtoken::errors::ErrorKind> for IssuerError {
 /// way leaves no half a key behind, with which none would start again, and of several at once one makes it.
 fn write_secret(file: &Path, content: &[u8]) -> std::io::Result<()> {
     use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
     if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
+        // It may be the data folder, of which this is the first file: what comes into it is for its owner alone as well.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let draft = file.with_extension(format!("{}.new", uuid::Uuid::now_v7()));
     let mut options = std::fs::OpenOptions::new();
@@ -212,8 +236,6 @@ impl ServiceToken {
 
 #[cfg(test)]
 mod tests {
-    use dunghan_calendar::SystemClock;
-
     use super::*;
 
     fn identity() -> Identity {

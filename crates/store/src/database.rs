@@ -1,5 +1,6 @@
 //! Opening, migrating, reading and writing.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -9,16 +10,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{self, Connection as _};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database as SeaOrm, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    DbBackend, DbErr, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
-use crate::Error;
+use crate::{Error, era};
+
+/// Connections to PostgreSQL of one service in one process. Times services, times processes, it has to stay below the
+/// server's `max_connections`.
+const CONNECTIONS: u32 = 8;
+/// How long a call waits for a connection. The pool tries again within it when the server refuses, so that a short
+/// restart is no error.
+const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
+/// A connection is made anew after so long: a server that took another's place is found by that at the latest.
+const CONNECTION_LIFETIME: Duration = Duration::from_secs(600);
+/// What the server ends by itself, where this process is frozen or gone without a word: a statement, and a transaction
+/// in which nothing happens. Such a transaction would hold the outbox back for everybody.
+const BACKSTOP: Duration = Duration::from_secs(60);
 
 /// Where the services keep their data. Reads and prints as `sqlite:FOLDER` or `postgres://…`.
 #[derive(Clone, PartialEq, Eq)]
@@ -64,6 +80,7 @@ impl fmt::Debug for Location {
 #[derive(Clone, Debug)]
 pub struct Database {
     service: &'static str,
+    location: Location,
     /// On SQLite a single connection: there is one writer at a time, and waiting for it here costs no busy loop.
     writer: DatabaseConnection,
     reader: DatabaseConnection,
@@ -71,7 +88,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens the database of `service`, creating the file or the schema where it is not there.
+    /// Opens the database of `service`. On SQLite that makes the file where there is none; on PostgreSQL it changes
+    /// nothing.
     pub async fn open(location: &Location, service: &'static str) -> Result<Self, Error> {
         let (writer, reader) = match location {
             Location::Sqlite(folder) => {
@@ -87,19 +105,26 @@ impl Database {
                 (writer, connect(sqlite(&file, 4, true)).await?)
             }
             Location::Postgres(url) => {
-                create_schema(url, service).await?;
-                let mut options = ConnectOptions::new(url);
-                options
-                    .max_connections(8)
-                    .acquire_timeout(Duration::from_secs(5))
-                    // By this the outbox knows which transactions can write to it.
-                    .set_application_name(format!("dunghan-{service}"))
-                    .set_schema_search_path(service);
+                reach(url).await?;
+                let mut options = postgres(url, service);
+                options.max_connections(CONNECTIONS).map_sqlx_postgres_opts(|postgres| {
+                    let limit = format!("{}s", BACKSTOP.as_secs());
+                    postgres.options([
+                        ("statement_timeout", limit.as_str()),
+                        ("idle_in_transaction_session_timeout", limit.as_str()),
+                    ])
+                });
                 let pool = connect(options).await?;
                 (pool.clone(), pool)
             }
         };
-        Ok(Self { service, writer, reader, appended: Arc::new(watch::channel(0).0) })
+        let appended = Arc::new(watch::channel(0).0);
+        Ok(Self { service, location: location.clone(), writer, reader, appended })
+    }
+
+    /// Whose it is.
+    pub fn service(&self) -> &'static str {
+        self.service
     }
 
     /// For statements that only read, outside of transactions.
@@ -142,35 +167,79 @@ impl Database {
                 Ok(value)
             }
             Err(error) => {
-                transaction.rollback().await?;
+                // Where the connection is gone the transaction is gone with it; what failed first says more.
+                let _ = transaction.rollback().await;
                 Err(error)
             }
         }
     }
 
-    /// Brings the tables up to date. Safe with any number of processes at once: the first does it, the others wait.
-    pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), Error> {
-        if self.engine() == DbBackend::Sqlite {
-            // Two processes on one folder is not a mode of running; a single writer needs no lock.
-            return Ok(M::up(&self.writer, None).await?);
-        }
-        self.write(async |lock| {
-            lock.execute_unprepared(&format!(
-                "SELECT pg_advisory_xact_lock({})",
-                lock_key(self.service)
-            ))
-            .await?;
-            // On another connection: the lock is only held, not used.
-            M::up(&self.reader, None).await
-        })
-        .await
-        .map_err(Error::Database)
+    /// Asks the database for an answer: it is there when it gives one.
+    pub async fn ping(&self) -> Result<(), DbErr> {
+        self.reader.execute_unprepared("SELECT 1").await.map(drop)
     }
 
-    /// Refuses tables that `migrate` has not brought up to date.
+    /// Brings the tables up to date, also after a restore. Safe with any number of processes at once: the first does it,
+    /// the others wait. Where there is nothing to do, it needs no right to change tables.
+    pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), Error> {
+        let Location::Postgres(url) = &self.location else {
+            // Two processes on one folder is not a mode of running; a single writer needs no lock.
+            if self.misses::<M>().await? {
+                M::up(&self.writer, None).await?;
+            }
+            return Ok(());
+        };
+        self.write(async |lock| {
+            // Whoever is first may take long, and this waits for it.
+            let key = lock_key(self.service);
+            lock.execute_unprepared(&format!(
+                "SET LOCAL statement_timeout = 0; \
+                 SET LOCAL idle_in_transaction_session_timeout = 0; \
+                 SELECT pg_advisory_xact_lock({key})"
+            ))
+            .await?;
+            if self.misses::<M>().await? {
+                self.apply::<M>(url).await?;
+            }
+            Ok(era::settle(lock).await?)
+        })
+        .await
+    }
+
+    /// On a connection of its own, without the limits of calls: to build an index may take long.
+    async fn apply<M: MigratorTrait>(&self, url: &str) -> Result<(), Error> {
+        let mut options = postgres(url, self.service);
+        options.max_connections(1);
+        let connection = connect(options).await?;
+        if !exists(&connection, &format!("to_regnamespace('{}')", self.service)).await? {
+            connection.execute_unprepared(&format!("CREATE SCHEMA {}", self.service)).await?;
+        }
+        M::up(&connection, None).await?;
+        Ok(connection.close().await?)
+    }
+
+    /// Refuses tables that `migrate` has not brought up to date. Reads only.
     pub async fn check_migrated<M: MigratorTrait>(&self) -> Result<(), Error> {
-        let pending = M::get_pending_migrations_read_only(&self.reader).await?;
-        if pending.is_empty() { Ok(()) } else { Err(Error::NotMigrated(self.service.to_owned())) }
+        let ready = !self.misses::<M>().await?
+            && (self.engine() == DbBackend::Sqlite || era::at_home(&self.reader).await?);
+        if ready { Ok(()) } else { Err(Error::NotMigrated(self.service.to_owned())) }
+    }
+
+    /// Whether a migration of this program is not applied. Those of a later release do no harm: a release adds to the
+    /// tables, and takes away only what the release before it did not use any more.
+    async fn misses<M: MigratorTrait>(&self) -> Result<bool, DbErr> {
+        let table = match self.engine() {
+            DbBackend::Postgres => "to_regclass('seaql_migrations')",
+            _ => "(SELECT name FROM sqlite_master WHERE name = 'seaql_migrations')",
+        };
+        let mut applied = HashSet::new();
+        if exists(&self.reader, table).await? {
+            let sql = Statement::from_string(self.engine(), "SELECT version FROM seaql_migrations");
+            for row in self.reader.query_all_raw(sql).await? {
+                applied.insert(row.try_get_by_index::<String>(0)?);
+            }
+        }
+        Ok(M::migrations().iter().any(|one| !applied.contains(one.name())))
     }
 }
 
@@ -189,7 +258,7 @@ impl std::ops::Deref for Write<'_> {
     }
 }
 
-fn sqlite(file: &Path, connections: u32, read_only: bool) -> ConnectOptions {
+pub(crate) fn sqlite(file: &Path, connections: u32, read_only: bool) -> ConnectOptions {
     let file = file.to_owned();
     // The file is not in the URL, where a folder's `?`, `#` or `%` would mean something.
     let mut options = ConnectOptions::new("sqlite:file");
@@ -208,24 +277,57 @@ fn sqlite(file: &Path, connections: u32, read_only: bool) -> ConnectOptions {
     options
 }
 
-async fn connect(mut options: ConnectOptions) -> Result<DatabaseConnection, Error> {
-    // Statements carry figures and names; spans and logs do not need them.
+pub(crate) async fn connect(mut options: ConnectOptions) -> Result<DatabaseConnection, Error> {
+    // A statement's span has its operation and no text: that of an insert of a thousand rows is long and says no more,
+    // and some texts are not ours to vouch for. Spans and logs do without figures and names.
     options.sqlx_logging(false).record_stmt_in_spans(false);
     Ok(SeaOrm::connect(options).await?)
 }
 
-async fn create_schema(url: &str, service: &str) -> Result<(), Error> {
+fn postgres(url: &str, service: &str) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
-    options.max_connections(1);
-    let connection = connect(options).await?;
-    // IF NOT EXISTS alone fails when two processes come at once.
-    let sql = format!(
-        "DO $$ BEGIN PERFORM pg_advisory_xact_lock({}); CREATE SCHEMA IF NOT EXISTS {service}; END $$",
-        lock_key(service)
-    );
-    connection.execute_unprepared(&sql).await?;
-    connection.close().await?;
+    options
+        .acquire_timeout(ACQUIRE_LIMIT)
+        .max_lifetime(CONNECTION_LIFETIME)
+        // By this the outbox knows which transactions can write to it.
+        .set_application_name(format!("dunghan-{service}"))
+        .set_schema_search_path(service)
+        // In place of the ping, at the same price.
+        .test_before_acquire(false)
+        .map_sqlx_postgres_before_acquire(|connection, _| {
+            Box::pin(async { Ok(takes_writes(connection).await) })
+        });
+    options
+}
+
+/// Whether a connection is to be used again. One that died with its server is not, and neither is one to a server that
+/// has been demoted: it would go on answering, and refuse every write.
+async fn takes_writes(connection: &mut PgConnection) -> bool {
+    let read_only = sqlx::query_scalar::<_, String>("SHOW transaction_read_only");
+    matches!(read_only.fetch_one(connection).await.as_deref(), Ok("off"))
+}
+
+/// One connection, made and given up: a pool keeps the cause of what fails to itself, and says that time ran out.
+async fn reach(url: &str) -> Result<(), Error> {
+    let options: PgConnectOptions = url.parse().map_err(connection_error)?;
+    let connecting = PgConnection::connect_with(&options);
+    let connected = tokio::time::timeout(ACQUIRE_LIMIT, connecting).await;
+    let connection = connected.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+    // That it does not end well is no matter: the next one tells.
+    let _ = connection.map_err(connection_error)?.close().await;
     Ok(())
+}
+
+fn connection_error(error: sqlx::Error) -> DbErr {
+    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+/// Whether an expression of the engine's own catalogue has a value.
+async fn exists(connection: &DatabaseConnection, what: &str) -> Result<bool, DbErr> {
+    let sql = format!("SELECT CASE WHEN {what} IS NULL THEN 0 ELSE 1 END");
+    let sql = Statement::from_string(connection.get_database_backend(), sql);
+    let row = connection.query_one_raw(sql).await?;
+    Ok(row.map_or(Ok(0), |row| row.try_get_by_index::<i32>(0))? == 1)
 }
 
 /// The advisory lock of a service, the same in every process.

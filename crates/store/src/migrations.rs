@@ -25,14 +25,29 @@ impl Sql {
         Box::new(Self { name, both, sqlite: "", postgres: "" })
     }
 
-    /// The tables of this crate; the first migration of every service.
-    pub fn base() -> Box<dyn MigrationTrait> {
-        Box::new(Self {
-            name: "m20261122_000000_base",
-            both: include_str!("migrations/m20261122_000000_base.sql"),
-            sqlite: include_str!("migrations/m20261122_000000_base.sqlite.sql"),
-            postgres: include_str!("migrations/m20261122_000000_base.postgres.sql"),
-        })
+    /// The tables of this crate and then a service's own: the migrations of every service.
+    pub fn with_base(
+        own: impl IntoIterator<Item = Box<dyn MigrationTrait>>,
+    ) -> Vec<Box<dyn MigrationTrait>> {
+        let base: [Box<dyn MigrationTrait>; 3] = [
+            Box::new(Self {
+                name: "m20261122_000000_base",
+                both: include_str!("migrations/m20261122_000000_base.sql"),
+                sqlite: include_str!("migrations/m20261122_000000_base.sqlite.sql"),
+                postgres: include_str!("migrations/m20261122_000000_base.postgres.sql"),
+            }),
+            Self::new(
+                "m20261122_000002_traceparent",
+                include_str!("migrations/m20261122_000002_traceparent.sql"),
+            ),
+            Box::new(Self {
+                name: "m20261122_000003_era",
+                both: include_str!("migrations/m20261122_000003_era.sql"),
+                sqlite: include_str!("migrations/m20261122_000003_era.sqlite.sql"),
+                postgres: include_str!("migrations/m20261122_000003_era.postgres.sql"),
+            }),
+        ];
+        base.into_iter().chain(own).collect()
     }
 }
 

@@ -19,16 +19,18 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 ///
 /// On PostgreSQL numbers are drawn in no order of commits, so the order is by transaction first, and only events of
 /// transactions below the oldest running one are handed out: none can come before them any more. On SQLite there is
-/// one writer and the transaction is 0.
+/// one writer and the transaction is 0. Before both stands the era: numbers of before a restore are no measure for those
+/// after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
+    era: i64,
     xid: i64,
     seq: i64,
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.xid, self.seq)
+        write!(f, "{}.{}.{}", self.era, self.xid, self.seq)
     }
 }
 
@@ -45,9 +47,12 @@ impl FromStr for Position {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let (xid, seq) = text.split_once('.').ok_or(NotAPosition)?;
-        let number = |part: &str| part.parse().map_err(|_| NotAPosition);
-        Ok(Self { xid: number(xid)?, seq: number(seq)? })
+        let mut parts = text.split('.').map(|part| part.parse().map_err(|_| NotAPosition));
+        let mut number = || parts.next().ok_or(NotAPosition)?;
+        // The first release gave two numbers: there was no era.
+        let era = if text.matches('.').count() == 1 { 0 } else { number()? };
+        let position = Self { era, xid: number()?, seq: number()? };
+        if parts.next().is_some() { Err(NotAPosition) } else { Ok(position) }
     }
 }
 
@@ -56,6 +61,8 @@ impl FromStr for Position {
 pub struct NewEvent {
     /// When it happened, by the service's clock.
     pub at: DateTime<Utc>,
+    /// The span in which it happened, as a `traceparent`.
+    pub trace_parent: Option<String>,
     /// The encoded payload.
     pub payload: Vec<u8>,
 }
@@ -69,25 +76,34 @@ pub struct StoredEvent {
     pub id: Uuid,
     /// When it happened.
     pub at: DateTime<Utc>,
+    /// The span in which it happened, as a `traceparent`.
+    pub trace_parent: Option<String>,
     /// The encoded payload.
     pub payload: Vec<u8>,
 }
 
 #[derive(FromQueryResult)]
 struct Row {
-    seq: i64,
+    era: i64,
     xid: i64,
+    seq: i64,
     event_id: Uuid,
     event_us: i64,
+    traceparent: Option<String>,
     payload: Vec<u8>,
 }
 
 impl Write<'_> {
     /// Adds an event; it is there for others when the transaction is committed, and only then.
     pub async fn append(&self, event: NewEvent) -> Result<(), DbErr> {
-        let values: [Value; 3] =
-            [Uuid::now_v7().into(), event.at.timestamp_micros().into(), event.payload.into()];
-        let sql = "INSERT INTO outbox (event_id, event_us, payload) VALUES ($1, $2, $3)";
+        let values: [Value; 4] = [
+            Uuid::now_v7().into(),
+            event.at.timestamp_micros().into(),
+            event.trace_parent.into(),
+            event.payload.into(),
+        ];
+        let sql = "INSERT INTO outbox (era, event_id, event_us, traceparent, payload) \
+                   VALUES ((SELECT era FROM outbox_era), $1, $2, $3, $4)";
         let engine = self.transaction.get_database_backend();
         self.transaction.execute_raw(Statement::from_sql_and_values(engine, sql, values)).await?;
         self.appended.store(true, Ordering::Relaxed);
@@ -123,27 +139,40 @@ impl Database {
         below: i64,
         limit: u64,
     ) -> Result<Vec<StoredEvent>, DbErr> {
-        // Each engine reads from its place in an index on: the outbox is followed by the second and never gets shorter.
-        let sql = match self.engine() {
-            DbBackend::Postgres => {
-                "SELECT seq, xid, event_id, event_us, payload FROM outbox \
-                 WHERE (xid, seq) > ($1, $2) AND xid < $4 ORDER BY xid, seq LIMIT $3"
-            }
-            _ => {
-                "SELECT seq, xid, event_id, event_us, payload FROM outbox \
-                 WHERE seq > $2 AND xid >= $1 AND xid < $4 ORDER BY seq LIMIT $3"
-            }
+        // Each engine goes on from its place in an index: the outbox is followed by the second and never gets shorter.
+        let limit = limit.cast_signed();
+        let (sql, values): (_, Vec<Value>) = match self.engine() {
+            // Of earlier eras nothing runs any more.
+            DbBackend::Postgres => (
+                "SELECT era, xid, seq, event_id, event_us, traceparent, payload FROM outbox \
+                 WHERE (era, xid, seq) > ($1, $2, $3) \
+                 AND (era, xid) < ((SELECT era FROM outbox_era), $4) \
+                 ORDER BY era, xid, seq LIMIT $5",
+                vec![
+                    after.era.into(),
+                    after.xid.into(),
+                    after.seq.into(),
+                    below.into(),
+                    limit.into(),
+                ],
+            ),
+            // Where an era has begun since, its first event may have a number that an earlier one had as well.
+            _ => (
+                "SELECT era, xid, seq, event_id, event_us, traceparent, payload FROM outbox \
+                 WHERE seq > min($2, ifnull((SELECT seq - 1 FROM outbox WHERE era > $1 \
+                 ORDER BY era, seq LIMIT 1), $2)) ORDER BY seq LIMIT $3",
+                vec![after.era.into(), after.seq.into(), limit.into()],
+            ),
         };
-        let values: [Value; 4] =
-            [after.xid.into(), after.seq.into(), limit.cast_signed().into(), below.into()];
         let statement = Statement::from_sql_and_values(self.engine(), sql, values);
         let rows = Row::find_by_statement(statement).all(self.reader()).await?;
         Ok(rows
             .into_iter()
             .map(|row| StoredEvent {
-                position: Position { xid: row.xid, seq: row.seq },
+                position: Position { era: row.era, xid: row.xid, seq: row.seq },
                 id: row.event_id,
                 at: DateTime::from_timestamp_micros(row.event_us).unwrap_or_default(),
+                trace_parent: row.traceparent,
                 payload: row.payload,
             })
             .collect())
@@ -154,7 +183,8 @@ impl Database {
         if self.engine() != DbBackend::Postgres {
             return Ok(0);
         }
-        let sql = "SELECT xid FROM outbox ORDER BY xid DESC, seq DESC LIMIT 1";
+        let sql = "SELECT xid FROM outbox WHERE era = (SELECT era FROM outbox_era) \
+                   ORDER BY xid DESC, seq DESC LIMIT 1";
         let statement = Statement::from_string(DbBackend::Postgres, sql);
         let row = self.reader().query_one_raw(statement).await?;
         row.map_or(Ok(0), |row| row.try_get_by_index(0))
@@ -217,9 +247,11 @@ mod tests {
 
     #[test]
     fn a_position_prints_as_it_reads() {
-        let position = Position { xid: 4_294_967_301, seq: 12 };
+        let position = Position { era: 1_763_800_000_000, xid: 4_294_967_301, seq: 12 };
         assert_eq!(position.to_string().parse::<Position>().unwrap(), position);
         assert_eq!("".parse::<Position>().unwrap(), Position::default());
+        let of_first_release = Position { era: 0, xid: 5, seq: 12 };
+        assert_eq!("5.12".parse::<Position>().unwrap(), of_first_release);
         assert!("12".parse::<Position>().is_err());
     }
 }

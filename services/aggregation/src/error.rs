@@ -2,7 +2,8 @@
 
 use dunghan_events::PullError;
 use dunghan_proto::aggregation::ErrorReason;
-use dunghan_rpc::{internal, peer_failed, refuse};
+use dunghan_rpc::{internal, peer_failed, refuse, unavailable};
+use dunghan_store::is_transient;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -11,7 +12,11 @@ use crate::store;
 
 impl From<store::Error> for Status {
     fn from(error: store::Error) -> Self {
-        internal("reading or writing figures", &error)
+        const DOING: &str = "reading or writing figures";
+        match is_transient(&error.0) {
+            true => unavailable(DOING, &error.0),
+            false => internal(DOING, &error.0),
+        }
     }
 }
 
@@ -57,6 +62,9 @@ impl From<Refused> for Status {
 pub(crate) fn pull_failed(error: PullError) -> Status {
     match error {
         PullError::Peer(status) => peer_failed("submission", status),
+        PullError::Database(cause) if is_transient(&cause) => {
+            unavailable("taking reports in", &cause)
+        }
         error => internal("taking reports in", &error),
     }
 }

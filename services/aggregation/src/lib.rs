@@ -4,6 +4,7 @@
 //! asks it for the reports; who owed one, and who was excused, is compliance's to say, and is asked with each answer.
 //! Nothing here is a truth of its own: an empty database fills itself again from submission.
 
+mod config;
 mod convert;
 pub mod domain;
 mod error;
@@ -12,9 +13,12 @@ mod service;
 pub mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+pub use config::Config;
 
 use dunghan_events::Units;
-use dunghan_host::{Running, Spec, Start};
+use dunghan_host::{LARGEST_ANSWER, LARGEST_REQUEST, Running, Spec, Start};
 use dunghan_proto::aggregation::aggregation_service_server::AggregationServiceServer;
 use jobs::intake::Intake;
 use service::{Peers, Service};
@@ -26,13 +30,13 @@ pub struct Aggregation;
 
 impl Spec for Aggregation {
     const NAME: &'static str = "aggregation";
+    const PEERS: &'static [&'static str] = &["registry", "submission", "compliance"];
     type Migrations = Migrations;
-    /// There is nothing to configure.
-    type Config = ();
+    type Config = Config;
 
-    async fn start(start: Start, (): ()) -> anyhow::Result<Running> {
+    async fn start(start: Start, config: Config) -> anyhow::Result<Running> {
         let store = Store::new(start.database.clone());
-        let units = Units::new(start.peer("registry"));
+        let units = Units::new(Self::NAME, start.peer("registry"));
         let intake = Arc::new(Intake::new(store.clone(), start.peer("submission")));
         let service = Service {
             store,
@@ -41,10 +45,14 @@ impl Spec for Aggregation {
             intake: intake.clone(),
             clock: start.clock.clone(),
         };
+        let pull_every = Duration::from_secs(config.pull_every_s.max(1));
         let stopping = start.stopping.clone();
+        let server = AggregationServiceServer::new(service)
+            .max_decoding_message_size(LARGEST_REQUEST)
+            .max_encoding_message_size(LARGEST_ANSWER);
         Ok(Running::new()
-            .service(AggregationServiceServer::new(service))
+            .service(server)
             .job(move || units.clone().follow(stopping.clone()))
-            .job(move || intake.clone().follow(start.stopping.clone())))
+            .job(move || intake.clone().follow(pull_every, start.stopping.clone())))
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::{Report, ReportName, Role, Stated};
 /// Why figures could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("the database failed")]
-pub struct Error(#[from] DbErr);
+pub struct Error(#[from] pub(crate) DbErr);
 
 /// The tables of this service.
 #[derive(Debug)]
@@ -23,13 +23,10 @@ pub struct Migrations;
 
 impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Sql::base(),
-            Sql::new(
-                "m20261122_000001_figures",
-                include_str!("store/migrations/m20261122_000001_figures.sql"),
-            ),
-        ]
+        Sql::with_base([Sql::new(
+            "m20261122_000001_figures",
+            include_str!("store/migrations/m20261122_000001_figures.sql"),
+        )])
     }
 }
 

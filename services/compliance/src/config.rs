@@ -1,18 +1,20 @@
 //! The service's section of the configuration.
 
 use dunghan_calendar::OfficeHours;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Section `compliance`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// When what has fallen due is looked for, and when offices are open.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// When the bell rings for a sweep: six fields, seconds first, by the clock of Vietnam. Empty: it does not ring,
-    /// and sweeps run at start, every `sweep_every_s`, and when asked for.
+    /// When a sweep looks for what has fallen due: a cron expression of six fields, seconds first, by the clock of Viet
+    /// Nam. Empty: sweeps run at the start, every `sweep_every_s`, and when asked for.
     pub sweep_cron: String,
-    /// A sweep runs at the latest after so many seconds, bell or no bell.
+    /// Seconds after which a sweep runs at the latest, whatever `sweep_cron` says.
     pub sweep_every_s: u64,
     /// The hours in which terms in hours run.
+    #[schemars(with = "Sessions")]
     pub office_hours: OfficeHours,
 }
 
@@ -25,4 +27,14 @@ impl Default for Config {
             office_hours: OfficeHours::default(),
         }
     }
+}
+
+/// How [`OfficeHours`] are written.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its keys and what is said of them are read")]
+struct Sessions {
+    /// When offices are open in the morning, by the clock of Viet Nam: `07:30-11:30`. Terms counted in hours run then.
+    morning: String,
+    /// When offices are open in the afternoon, after the morning: `13:30-17:00`.
+    afternoon: String,
 }

@@ -2,7 +2,8 @@
 
 use dunghan_proto::compliance::ErrorReason;
 use dunghan_proto::policy::ErrorReason as Common;
-use dunghan_rpc::{bad_field_for, internal, refuse};
+use dunghan_rpc::{bad_field_for, internal, refuse, unavailable};
+use dunghan_store::is_transient;
 use tonic::{Code, Status};
 
 use crate::domain::regime::Contradiction;
@@ -33,7 +34,10 @@ impl From<store::Error> for Status {
                     "came before with another request",
                 );
             }
-            store::Error::Database(cause) => return internal("the database", cause),
+            store::Error::Database(cause) if is_transient(cause) => {
+                return unavailable("using the database", cause);
+            }
+            store::Error::Database(cause) => return internal("using the database", cause),
             store::Error::Unreadable { .. } => return internal("reading a row", &error),
         };
         refuse(code, reason, error.to_string(), [("name", name)])

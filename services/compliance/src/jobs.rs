@@ -1,9 +1,11 @@
 //! Reconcilers: they take no input, look at state, and doing them again changes nothing.
 
 mod catch_up;
+mod metric;
 mod sweep;
 mod wake;
 
+pub(crate) use metric::count_until;
 pub(crate) use wake::{ring_by_cron, sweep_until};
 
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use dunghan_calendar::{Clock, WorkingCalendar};
 use dunghan_events::Units;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use dunghan_rpc::Peer;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tonic::Status;
 
 use crate::store::{self, Store};
@@ -31,6 +33,8 @@ pub(crate) struct Reconciler {
     /// Up to which day, and by which version of the hierarchy, this process has opened everything; none after a new
     /// regime.
     pub(crate) opened: Arc<Mutex<Option<(chrono::NaiveDate, u64)>>>,
+    /// Told after each sweep, whoever asked for it.
+    pub(crate) swept: Arc<Notify>,
 }
 
 /// Why a reconciler stopped. What it did before stays done, and the next run goes on from there.

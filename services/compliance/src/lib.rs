@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunghan_events::Units;
-use dunghan_host::{Running, Spec, Start};
+use dunghan_host::{LARGEST_ANSWER, LARGEST_REQUEST, Running, Spec, Start};
 use dunghan_proto::compliance::compliance_service_server::ComplianceServiceServer;
 use dunghan_proto::compliance::dossier_service_server::DossierServiceServer;
 use dunghan_proto::compliance::notice_service_server::NoticeServiceServer;
@@ -32,11 +32,12 @@ pub struct Compliance;
 
 impl Spec for Compliance {
     const NAME: &'static str = "compliance";
+    const PEERS: &'static [&'static str] = &["registry", jobs::SUBMISSION];
     type Migrations = store::Migrations;
     type Config = Config;
 
     async fn start(start: Start, config: Config) -> anyhow::Result<Running> {
-        let units = Units::new(start.peer("registry"));
+        let units = Units::new(Self::NAME, start.peer("registry"));
         let reconciler = jobs::Reconciler {
             store: store::Store::new(start.database.clone()),
             units: units.clone(),
@@ -44,6 +45,7 @@ impl Spec for Compliance {
             clock: start.clock.clone(),
             calendar: Arc::new(domain::calendar::official()?),
             opened: Arc::default(),
+            swept: Arc::default(),
         };
         let service = service::Service {
             reconciler: reconciler.clone(),
@@ -57,6 +59,7 @@ impl Spec for Compliance {
         };
         let every = Duration::from_secs(config.sweep_every_s.max(1));
         let stopping = start.stopping.clone();
+        let (counted, counting_stops) = (reconciler.clone(), start.stopping.clone());
         let sweeping = move || {
             // The scheduler rings as long as somebody holds it.
             let held = scheduler.clone();
@@ -67,11 +70,22 @@ impl Spec for Compliance {
                 drop(held);
             }
         };
+        let counting = move || jobs::count_until(counted.clone(), counting_stops.clone());
+        let compliance = ComplianceServiceServer::new(service.clone())
+            .max_decoding_message_size(LARGEST_REQUEST)
+            .max_encoding_message_size(LARGEST_ANSWER);
+        let dossiers = DossierServiceServer::new(service.clone())
+            .max_decoding_message_size(LARGEST_REQUEST)
+            .max_encoding_message_size(LARGEST_ANSWER);
+        let notices = NoticeServiceServer::new(service)
+            .max_decoding_message_size(LARGEST_REQUEST)
+            .max_encoding_message_size(LARGEST_ANSWER);
         Ok(Running::new()
-            .service(ComplianceServiceServer::new(service.clone()))
-            .service(DossierServiceServer::new(service.clone()))
-            .service(NoticeServiceServer::new(service))
+            .service(compliance)
+            .service(dossiers)
+            .service(notices)
             .job(move || units.clone().follow(start.stopping.clone()))
-            .job(sweeping))
+            .job(sweeping)
+            .job(counting))
     }
 }

@@ -23,15 +23,13 @@ pub struct Migrations;
 
 impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Sql::base(),
-            Box::new(Sql {
-                name: "m20261122_000001_compliance",
-                both: include_str!("store/migrations/m20261122_000001_compliance.sql"),
-                sqlite: "",
-                postgres: include_str!("store/migrations/m20261122_000001_compliance.postgres.sql"),
-            }),
-        ]
+        let own: Box<dyn MigrationTrait> = Box::new(Sql {
+            name: "m20261122_000001_compliance",
+            both: include_str!("store/migrations/m20261122_000001_compliance.sql"),
+            sqlite: "",
+            postgres: include_str!("store/migrations/m20261122_000001_compliance.postgres.sql"),
+        });
+        Sql::with_base([own])
     }
 }
 

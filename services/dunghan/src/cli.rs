@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dunghan_calendar::{Family, Period};
 
+use crate::address::ServerAddress;
 use crate::input::{self, Lifetime, UnitRef};
 
 const AFTER_HELP: &str = "\
@@ -33,12 +34,16 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run all four services in this process, logging to standard error
+    /// Run the services, all four or some, logging to standard error
     Serve(Serve),
     /// Bring the databases up to date, without serving
     Migrate(ConfigArgs),
+    /// Copy the SQLite files and the issuer's key to a new folder, also while serving
+    Backup(Backup),
+    /// Put a backup into an empty data folder
+    Restore(Backup),
     /// Print the configuration in force as TOML, secrets masked
-    Config(ConfigArgs),
+    Config(ShowConfig),
     /// Sign a token with the data folder's issuer key
     Token(Token),
     /// Administrative units: list, show, find, import
@@ -92,6 +97,33 @@ pub(crate) struct Serve {
     /// [default: 127.0.0.1:7878]
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
+    /// Only these: registry, submission, compliance, aggregation. Those that
+    /// they ask and that run elsewhere are found by peers.NAME
+    /// [default: all]
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    pub(crate) services: Option<Vec<String>>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ShowConfig {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Print every key with its default and its meaning instead, as Markdown
+    #[arg(long)]
+    pub(crate) reference: bool,
+}
+
+/// A backup, and what it is of.
+#[derive(Args, Debug)]
+pub(crate) struct Backup {
+    /// The backup's folder
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// How to print what was copied
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
 }
 
 #[derive(Args, Debug)]
@@ -107,14 +139,14 @@ pub(crate) struct Token {
     /// Who holds it, for records of who did what
     #[arg(long, value_name = "NAME", default_value = "operator")]
     pub(crate) subject: String,
-    /// The server to ask for units given by code
+    /// The server to ask for units given by code, as for other commands
     #[arg(
         long,
-        value_name = "URL",
+        value_name = "URL,URL",
         env = "DUNGHAN_ADDRESS",
         default_value = "http://127.0.0.1:7878"
     )]
-    pub(crate) address: String,
+    pub(crate) address: ServerAddress,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
 }
@@ -132,15 +164,17 @@ pub(crate) enum Format {
 #[derive(Args, Debug)]
 #[command(next_help_heading = CLIENT_HELP)]
 pub(crate) struct ClientArgs {
-    /// Where the server is
+    /// Where the server is, or where several are that do the same: URL,URL. Where
+    /// each service runs by itself, all four: registry=URL,submission=URL,
+    /// compliance=URL,aggregation=URL; one may be given several times
     #[arg(
         long,
-        value_name = "URL",
+        value_name = "URL,URL",
         env = "DUNGHAN_ADDRESS",
         default_value = "http://127.0.0.1:7878",
         global = true
     )]
-    pub(crate) address: String,
+    pub(crate) address: ServerAddress,
     /// The token to send. Without one, and with an issuer.pem in the data
     /// folder, a token is signed for this call that lets it do everything an
     /// operator, supervisor, importer and reporter may

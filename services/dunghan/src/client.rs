@@ -1,6 +1,6 @@
-//! The connection to a server: one channel, a token with each call, and the units that people name.
+//! The server, or the servers: called again where that is harmless, with a token, and by the units that people name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,23 +10,26 @@ use dunghan_proto::aggregation::aggregation_service_client::AggregationServiceCl
 use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
 use dunghan_proto::compliance::dossier_service_client::DossierServiceClient;
 use dunghan_proto::compliance::notice_service_client::NoticeServiceClient;
+use dunghan_proto::policy::ErrorReason;
 use dunghan_proto::registry as pb;
 use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use dunghan_rpc::field::pb_date;
-use dunghan_rpc::{Grant, Identity, Issuer, Peer, peer};
+use dunghan_rpc::{Grant, Identity, Issuer, Peer, peer, refuse, remote, with_deadline};
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use tonic::body::Body;
-use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tower::ServiceExt as _;
 
+use crate::address::ServerAddress;
 use crate::cli::ClientArgs;
 use crate::failure::Failure;
 use crate::input::UnitRef;
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Of one call. Servers give up before; this is for one that no longer does anything.
+const CALL_LIMIT: Duration = Duration::from_secs(120);
 /// Of the token that a command signs for itself; a long import has to fit.
 const OWN_TOKEN_LIFETIME: TimeDelta = TimeDelta::minutes(30);
 /// What such a token grants: everything that a command may need.
@@ -34,7 +37,7 @@ const OWN_GRANTS: [&str; 4] = ["operator", "supervisor", "importer", "reporter"]
 /// Of lists that are read to the end.
 pub(crate) const PAGE: i32 = 1000;
 
-/// A server and the token it is called with.
+/// The services and the token that they are called with.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     peer: Peer,
@@ -42,19 +45,19 @@ pub(crate) struct Client {
 
 impl Client {
     /// As the arguments say.
-    pub(crate) async fn connect(args: &ClientArgs) -> Result<Self, Failure> {
+    pub(crate) fn of(args: &ClientArgs) -> Result<Self, Failure> {
         let token = match &args.token {
             Some(token) => token.clone(),
             None => own_token(&args.data_dir)?,
         };
-        Self::new(channel(&args.address).await?, &token)
+        Self::new(servers(&args.address), &token)
     }
 
-    /// Over a channel, with a token.
-    pub(crate) fn new(channel: Channel, token: &str) -> Result<Self, Failure> {
+    /// Of servers, with a token.
+    pub(crate) fn new(servers: Peer, token: &str) -> Result<Self, Failure> {
         let value = HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| Failure::input("the token has characters that no token has"))?;
-        let with_token = channel.map_request(move |mut request: http::Request<Body>| {
+        let with_token = servers.map_request(move |mut request: http::Request<Body>| {
             request.headers_mut().insert(AUTHORIZATION, value.clone());
             request
         });
@@ -199,19 +202,32 @@ fn last_valid(failure: &Failure) -> Option<NaiveDate> {
     last.parse().or_else(|_| first.parse()).ok()
 }
 
-/// A connection to a server, made now, so that a server that is not there is known to be so.
-pub(crate) async fn channel(address: &str) -> Result<Channel, Failure> {
-    let endpoint = Endpoint::from_shared(address.to_owned())
-        .map_err(|e| Failure::input(format_args!("--address {address:?} is no address: {e}")))?
-        .connect_timeout(CONNECT_LIMIT)
-        .tcp_nodelay(true);
-    endpoint.connect().await.map_err(|e| {
-        let mut cause: &dyn std::error::Error = &e;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
+/// The services at an address. Nothing is connected before it is called.
+pub(crate) fn servers(address: &ServerAddress) -> Peer {
+    let servers = match address {
+        ServerAddress::One(addresses) => remote("the server", addresses.clone()),
+        ServerAddress::Each(each) => {
+            let each: BTreeMap<_, _> =
+                each.iter().map(|(name, at)| (*name, remote(name, at.clone()))).collect();
+            peer(tower::service_fn(move |request| by_name(each.clone(), request)))
         }
-        Failure::Unreachable { address: address.to_owned(), cause: cause.to_string() }
-    })
+    };
+    with_deadline(servers, CALL_LIMIT)
+}
+
+/// Calls the one whose name is in the path: `/dunghan.registry.v1.RegistryService/GetUnit`.
+async fn by_name(
+    each: BTreeMap<&'static str, Peer>,
+    request: http::Request<Body>,
+) -> Result<http::Response<Body>, Status> {
+    let name = request.uri().path().split('.').nth(1);
+    match name.and_then(|name| each.get(name)).cloned() {
+        Some(server) => server.oneshot(request).await,
+        None => {
+            let message = format!("no server answers {}", request.uri().path());
+            Err(refuse(Code::Unimplemented, ErrorReason::NoPolicy, message, []))
+        }
+    }
 }
 
 fn own_token(data_dir: &Path) -> Result<String, Failure> {

@@ -1,5 +1,6 @@
 //! What each command does: parse, call, print. One file for each noun.
 
+mod backup;
 mod calendar;
 mod dossiers;
 mod notices;
@@ -26,6 +27,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(args) => serve::serve(args).await,
         Command::Migrate(args) => serve::migrate(&args).await,
+        Command::Backup(args) => backup::backup(args).await,
+        Command::Restore(args) => backup::restore(args).await,
         Command::Config(args) => serve::config(&args),
         Command::Token(args) => token::token(args).await,
         Command::Units(args) => units::units(args).await,

@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use chrono::TimeDelta;
 use dunghan_calendar::ManualClock;
 use dunghan_host::{Clocks, Config, Sources, Started, stopped_by_signal};
+use dunghan_telemetry::{Format, Settings};
 use tempfile::TempDir;
 
 use crate::cli::Demo;
@@ -29,7 +30,8 @@ const GRANTS: [&str; 4] = ["operator", "supervisor", "importer", "reporter"];
 
 pub(crate) async fn demo(args: Demo) -> Result<(), Failure> {
     // What goes wrong in a service is to be seen; what goes right is told by the steps.
-    dunghan_telemetry::init(dunghan_telemetry::Format::Text, "warn").map_err(Failure::input)?;
+    let logs = Settings::logs(Format::Text, "warn");
+    let _telemetry = dunghan_telemetry::init(&logs).map_err(Failure::input)?;
     let folder = tempfile::Builder::new()
         .prefix("dunghan-demo-")
         .tempdir()
@@ -38,8 +40,8 @@ pub(crate) async fn demo(args: Demo) -> Result<(), Failure> {
     let started = Box::pin(start(&folder, &args.listen, &clock)).await?;
     let address = format!("http://{}", started.address);
     let told = Box::pin(async {
-        let channel = client::channel(&address).await?;
-        let facts = story::Story::new(clock, started.issuer.clone(), channel)?.tell().await?;
+        let servers = client::servers(&address.parse().map_err(Failure::input)?);
+        let facts = story::Story::new(clock, started.issuer.clone(), servers)?.tell().await?;
         output::print(args.output, &facts, page::page)
     });
     // Stopped or failed half way, it ends in order all the same: the folder goes with it.
@@ -79,7 +81,9 @@ async fn start(folder: &TempDir, listen: &str, clock: &ManualClock) -> anyhow::R
     };
     let suite = suite();
     let config = Config::read(&sources, &suite.names())?;
-    suite.start(&config, Clocks { services: Arc::new(clock.clone()) }).await
+    let mut started = suite.start(&config, Clocks { services: Arc::new(clock.clone()) }).await?;
+    started.ready().await?;
+    Ok(started)
 }
 
 /// A token for the reader of the page, for its owner's eyes only.

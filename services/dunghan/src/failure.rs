@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use dunghan_rpc::Unreachable;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -44,12 +45,10 @@ impl Failure {
 
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
-        // Every refusal of the suite carries ErrorInfo; what lacks it was made on this side of the connection.
-        let transport = status.get_details_error_info().is_none()
-            && matches!(status.code(), Code::Unavailable | Code::Unknown);
-        if transport {
-            let cause = status.message().to_owned();
-            return Self::Unreachable { address: "the server".to_owned(), cause };
+        // Made on this side of the connection, for there was none.
+        let source = std::error::Error::source(&status);
+        if let Some(Unreachable { addresses, cause }) = source.and_then(|one| one.downcast_ref()) {
+            return Self::Unreachable { address: addresses.clone(), cause: cause.clone() };
         }
         Self::Refused(Box::new(status))
     }

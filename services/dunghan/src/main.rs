@@ -1,5 +1,6 @@
 //! `dunghan`, the one binary: it runs the services, talks to them, and shows them at work.
 
+mod address;
 mod cli;
 mod client;
 mod commands;

@@ -6,7 +6,7 @@ use dunghan_host::Suite;
 use dunghan_registry::Registry;
 use dunghan_submission::Submission;
 
-/// All four.
+/// All four, owners of events before their consumers.
 pub(crate) fn suite() -> Suite {
     Suite::new().with::<Registry>().with::<Submission>().with::<Compliance>().with::<Aggregation>()
 }

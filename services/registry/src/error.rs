@@ -4,7 +4,8 @@ use chrono::NaiveDate;
 use dunghan_hierarchy::{LookupError, UnitHistory, UnitId, Validity};
 use dunghan_proto::policy::ErrorReason as Common;
 use dunghan_proto::registry::ErrorReason;
-use dunghan_rpc::{internal, refuse};
+use dunghan_rpc::{internal, refuse, unavailable};
+use dunghan_store::is_transient;
 use tonic::{Code as GrpcCode, Status};
 
 use crate::convert::interval;
@@ -13,7 +14,11 @@ use crate::store;
 
 impl From<store::Error> for Status {
     fn from(error: store::Error) -> Self {
-        internal("the registry's store", &error)
+        const DOING: &str = "reading or writing units";
+        match &error {
+            store::Error::Database(cause) if is_transient(cause) => unavailable(DOING, cause),
+            _ => internal(DOING, &error),
+        }
     }
 }
 

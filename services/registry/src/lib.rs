@@ -16,7 +16,7 @@ pub mod store;
 pub use config::Config;
 pub use data::{BadFile, BadLine, bundled_units, rows_from_csv};
 
-use dunghan_host::{Running, Spec, Start};
+use dunghan_host::{LARGEST_ANSWER, LARGEST_REQUEST, Running, Spec, Start};
 use dunghan_proto::registry::registry_service_server::RegistryServiceServer;
 
 /// The service, for whoever runs it.
@@ -31,6 +31,9 @@ impl Spec for Registry {
     async fn start(start: Start, _: Config) -> anyhow::Result<Running> {
         let store = store::Store::new(start.database);
         let service = service::Service::new(store, start.clock).await?;
-        Ok(Running::new().service(RegistryServiceServer::new(service)))
+        let server = RegistryServiceServer::new(service)
+            .max_decoding_message_size(LARGEST_REQUEST)
+            .max_encoding_message_size(LARGEST_ANSWER);
+        Ok(Running::new().service(server))
     }
 }

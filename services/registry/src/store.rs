@@ -22,7 +22,7 @@ pub struct Migrations;
 impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         let units = include_str!("store/migrations/m20261122_000001_units.sql");
-        vec![Sql::base(), Sql::new("m20261122_000001_units", units)]
+        Sql::with_base([Sql::new("m20261122_000001_units", units)])
     }
 }
 

@@ -2,7 +2,8 @@
 
 use dunghan_proto::policy::ErrorReason as Common;
 use dunghan_proto::submission::ErrorReason;
-use dunghan_rpc::{Reason, bad_field_for, field_violations, internal, refuse};
+use dunghan_rpc::{Reason, bad_field_for, field_violations, internal, refuse, unavailable};
+use dunghan_store::is_transient;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
@@ -151,6 +152,9 @@ impl From<store::Error> for Status {
             store::Error::Stale(name) => (Code::Aborted, ErrorReason::EtagMismatch, name),
             store::Error::AlreadySubmitted(already) => return already.into(),
             store::Error::Unreadable(cause) => return internal("reading a report", &*cause),
+            store::Error::Database(cause) if is_transient(&cause) => {
+                return unavailable("using the database", &cause);
+            }
             store::Error::Database(cause) => return internal("using the database", &cause),
         };
         refuse(code, reason, says, [("report", name.to_string())])

@@ -12,7 +12,7 @@ mod service;
 pub mod store;
 
 use dunghan_events::Units;
-use dunghan_host::{Running, Spec, Start};
+use dunghan_host::{LARGEST_ANSWER, Running, Spec, Start};
 use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
 use dunghan_proto::submission::submission_service_server::SubmissionServiceServer;
 
@@ -31,11 +31,12 @@ pub struct Submission;
 
 impl Spec for Submission {
     const NAME: &'static str = "submission";
+    const PEERS: &'static [&'static str] = &["registry", "compliance"];
     type Migrations = Migrations;
     type Config = Config;
 
     async fn start(start: Start, _config: Config) -> anyhow::Result<Running> {
-        let units = Units::new(start.peer("registry"));
+        let units = Units::new(Self::NAME, start.peer("registry"));
         let (copy, stopping) = (units.clone(), start.stopping.clone());
         let following = move || copy.clone().follow(stopping.clone());
         let service = service::Service {
@@ -45,7 +46,9 @@ impl Spec for Submission {
             clock: start.clock,
             units,
         };
-        let server = SubmissionServiceServer::new(service);
-        Ok(Running::new().service(server.max_decoding_message_size(LARGEST_MESSAGE)).job(following))
+        let server = SubmissionServiceServer::new(service)
+            .max_decoding_message_size(LARGEST_MESSAGE)
+            .max_encoding_message_size(LARGEST_ANSWER);
+        Ok(Running::new().service(server).job(following))
     }
 }

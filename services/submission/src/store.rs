@@ -21,13 +21,10 @@ pub struct Migrations;
 
 impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Sql::base(),
-            Sql::new(
-                "m20261122_000001_report",
-                include_str!("store/migrations/m20261122_000001_report.sql"),
-            ),
-        ]
+        Sql::with_base([Sql::new(
+            "m20261122_000001_report",
+            include_str!("store/migrations/m20261122_000001_report.sql"),
+        )])
     }
 }
 

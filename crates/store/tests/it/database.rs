@@ -16,7 +16,8 @@ async fn a_write_is_there_as_a_whole_or_not_at_all() {
     for engine in ENGINES {
         let (database, _place) = open(engine).await;
         let changes = database.outbox_changes();
-        let event = || NewEvent { at: chrono::DateTime::UNIX_EPOCH, payload: vec![1] };
+        let event =
+            || NewEvent { at: chrono::DateTime::UNIX_EPOCH, trace_parent: None, payload: vec![1] };
         let failed: Result<(), DbErr> = database
             .write(async |write| {
                 write.execute_unprepared("UPDATE counter SET n = 1").await?;

@@ -5,6 +5,8 @@ mod consumed;
 mod database;
 mod outbox;
 mod requests;
+mod restore;
+mod transient;
 
 use dunghan_store::{Database, Sql};
 use dunghan_testkit::{Engine, Place};
@@ -19,7 +21,7 @@ impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         let sql = "CREATE TABLE counter (id text NOT NULL PRIMARY KEY, n bigint NOT NULL); \
                    INSERT INTO counter (id, n) VALUES ('one', 0);";
-        vec![Sql::base(), Sql::new("m20261122_000001_counter", sql)]
+        Sql::with_base([Sql::new("m20261122_000001_counter", sql)])
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{Migrations, open};
 
 fn event(payload: u8) -> NewEvent {
     let at = DateTime::UNIX_EPOCH + TimeDelta::microseconds(payload.into());
-    NewEvent { at, payload: vec![payload] }
+    NewEvent { at, trace_parent: None, payload: vec![payload] }
 }
 
 async fn append(database: &Database, payload: u8) -> Result<(), DbErr> {
@@ -19,14 +19,14 @@ async fn append(database: &Database, payload: u8) -> Result<(), DbErr> {
 }
 
 /// A transaction that takes its number, appends, and commits when it is told to.
-struct Running {
+pub(crate) struct Running {
     commit: oneshot::Sender<()>,
     done: JoinHandle<Result<(), DbErr>>,
 }
 
 impl Running {
     /// Returns once the event is written, uncommitted.
-    async fn begin(database: &Database, payload: u8) -> Self {
+    pub(crate) async fn begin(database: &Database, payload: u8) -> Self {
         let (commit, told) = oneshot::channel::<()>();
         let (written, has_written) = oneshot::channel::<()>();
         let database = database.clone();
@@ -44,7 +44,7 @@ impl Running {
         Self { commit, done }
     }
 
-    async fn commit(self) {
+    pub(crate) async fn commit(self) {
         self.commit.send(()).unwrap();
         self.done.await.unwrap().unwrap();
     }
@@ -53,6 +53,22 @@ impl Running {
 async fn payloads_after(database: &Database, position: Position) -> Vec<u8> {
     let events = database.events_after(position, 100).await.unwrap();
     events.into_iter().map(|event| event.payload[0]).collect()
+}
+
+#[tokio::test]
+async fn an_event_keeps_the_span_in_which_it_was_written() {
+    for engine in ENGINES {
+        let (database, _place) = open(engine).await;
+        let span = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let traced = NewEvent { trace_parent: Some(span.to_owned()), ..event(2) };
+        append(&database, 1).await.unwrap();
+        let written: Result<(), DbErr> =
+            database.write(async |write| write.append(traced).await).await;
+        written.unwrap();
+        let all = database.events_after(Position::default(), 100).await.unwrap();
+        let spans: Vec<_> = all.iter().map(|one| one.trace_parent.as_deref()).collect();
+        assert_eq!(spans, [None, Some(span)], "{engine:?}");
+    }
 }
 
 #[tokio::test]
@@ -222,10 +238,12 @@ async fn a_reader_that_follows_many_writers_gets_each_event_once() {
 fn a_position_reads_as_it_prints_and_the_empty_one_is_before_all() {
     let start: Position = "".parse().unwrap();
     assert_eq!(start, Position::default());
-    let later: Position = "12.345".parse().unwrap();
-    assert_eq!(later.to_string(), "12.345");
-    assert!(start < later && later < "13.1".parse().unwrap() && later > "12.99".parse().unwrap());
-    for wrong in ["1", "1.", ".1", "a.b", "1.2.3", " 1.2"] {
+    let later: Position = "7.12.345".parse().unwrap();
+    assert_eq!(later.to_string(), "7.12.345");
+    assert!(
+        start < later && later < "7.13.1".parse().unwrap() && later > "7.12.99".parse().unwrap()
+    );
+    for wrong in ["1", "1.", ".1", "1.2.", ".1.2", "a.b.c", "1.2.3.4", " 1.2.3"] {
         assert!(wrong.parse::<Position>().is_err(), "{wrong}");
     }
 }

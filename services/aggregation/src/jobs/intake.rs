@@ -19,7 +19,6 @@ use crate::domain::{Obligation, Report, ReportName, Standing};
 use crate::store::Store;
 
 const OWNER: &str = "submission";
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Reports asked for at once, and the most bytes of the answer: a report with the longest texts has some 14 MB.
 const BATCH: usize = 10;
 const LARGEST_ANSWER: usize = 256 << 20;
@@ -92,8 +91,8 @@ impl Intake {
         Ok(reports)
     }
 
-    /// Keeps up until `stop`. An answer never waits for this; it keeps what an answer has to take in small.
-    pub(crate) async fn follow(self: Arc<Self>, stop: CancellationToken) {
+    /// Keeps up until `stop`, at the latest `every` so long. An answer never waits for this; it keeps what an answer has to take in small.
+    pub(crate) async fn follow(self: Arc<Self>, every: Duration, stop: CancellationToken) {
         let mut away = false;
         loop {
             match stop.run_until_cancelled(self.run()).await {
@@ -110,7 +109,7 @@ impl Intake {
                     away = true;
                 }
             }
-            if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
+            if stop.run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
                 return;
             }
         }

@@ -23,7 +23,9 @@ use dunghan_proto::submission::submission_service_server::{
     SubmissionService, SubmissionServiceServer,
 };
 use dunghan_rpc::{Peer, refuse};
+use dunghan_store::Sql;
 use dunghan_testkit::{Engine, Place, Testing, start_at};
+use schemars::JsonSchema;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Request, Response, Status};
@@ -55,7 +57,7 @@ pub(crate) struct Shared(Arc<Mutex<World>>);
 /// A service is started by its type alone, so it finds its world by a key of its configuration.
 static WORLDS: LazyLock<Mutex<HashMap<String, Shared>>> = LazyLock::new(Mutex::default);
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Key {
     world: String,
 }
@@ -181,7 +183,7 @@ pub(crate) struct NoTables;
 
 impl MigratorTrait for NoTables {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        Vec::new()
+        Sql::with_base([])
     }
 }
 

@@ -7,9 +7,10 @@ use dunghan_calendar::zone;
 use dunghan_hierarchy::{Hierarchy, UnitId};
 use dunghan_proto::submission as pb;
 use dunghan_rpc::{field, peer_failed};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{Error, Reconciler, SUBMISSION};
+use super::{Error, Reconciler, SUBMISSION, metric};
 use crate::domain::dossier::{Dossier, DossierName};
 use crate::domain::notice::{self, Subject};
 use crate::domain::obligation::{Obligation, ObligationName, Receipt};
@@ -40,6 +41,19 @@ impl Reconciler {
     /// It looks at state and not at how often it ran: after any outage one pass finds all of it, once. Any number of
     /// replicas can run it at the same time.
     pub(crate) async fn sweep(&self) -> Result<Summary, Error> {
+        let span = tracing::info_span!("sweep", otel.status_code = tracing::field::Empty);
+        let swept = self.sweep_all().instrument(span.clone()).await;
+        match &swept {
+            Ok(_) => metric::swept(),
+            Err(_) => {
+                span.record("otel.status_code", "ERROR");
+            }
+        }
+        self.swept.notify_one();
+        swept
+    }
+
+    async fn sweep_all(&self) -> Result<Summary, Error> {
         let mut summary = Summary { at: self.clock.now(), ..Summary::default() };
         // Dossiers are this service's own: they need no other.
         let opened = self.open().await;
@@ -135,6 +149,7 @@ impl Reconciler {
                 notice::missing_text(regime, group.period, due, told)
             })
             .await?;
+        metric::notice("missing_reports", told.is_some());
         if let Some(notice) = told {
             summary.missing += notice.subjects.len();
             summary.notices += 1;
@@ -160,6 +175,7 @@ impl Reconciler {
                     .store
                     .notice_claim(claim, *recipient, summary.at, notice::overdue_text)
                     .await?;
+                metric::notice("overdue_dossiers", told.is_some());
                 if let Some(notice) = told {
                     summary.overdue += notice.subjects.len();
                     summary.notices += 1;

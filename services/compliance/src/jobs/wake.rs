@@ -8,7 +8,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 
-use super::Reconciler;
+use super::{Reconciler, metric};
 
 /// Rings `bell` by a cron expression in Vietnam's time, until the scheduler is dropped.
 ///
@@ -35,8 +35,11 @@ pub(crate) async fn sweep_until(
     every: Duration,
     stopping: CancellationToken,
 ) {
+    metric::begin();
     let mut interval = tokio::time::interval(every);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Said once while it lasts, and not with every sweep.
+    let mut stopped_short = false;
     loop {
         tokio::select! {
             () = stopping.cancelled() => return,
@@ -45,15 +48,15 @@ pub(crate) async fn sweep_until(
             () = bell.notified() => {}
         }
         // A sweep that is cut off leaves nothing half done: each claim is one transaction.
-        match stopping.run_until_cancelled(reconciler.sweep()).await {
-            None => return,
-            Some(Err(error)) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a sweep stopped; the next goes on"
-                );
-            }
-            Some(Ok(summary)) if summary.notices > 0 => {
+        let Some(swept) = stopping.run_until_cancelled(reconciler.sweep()).await else { return };
+        let before = std::mem::replace(&mut stopped_short, swept.is_err());
+        match swept {
+            Err(error) if !before => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a sweep stopped; the next goes on"
+            ),
+            Err(_) => {}
+            Ok(summary) if summary.notices > 0 => {
                 tracing::info!(
                     notices = summary.notices,
                     missing = summary.missing,
@@ -61,7 +64,8 @@ pub(crate) async fn sweep_until(
                     "a sweep told of what has fallen due"
                 );
             }
-            Some(Ok(_)) => {}
+            Ok(_) if before => tracing::info!("sweeps come to their end again"),
+            Ok(_) => {}
         }
     }
 }

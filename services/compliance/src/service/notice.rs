@@ -8,19 +8,21 @@ use dunghan_proto::compliance as pb;
 use dunghan_proto::compliance::ErrorReason;
 use dunghan_proto::compliance::notice_service_server::NoticeService;
 use dunghan_proto::events::event::Payload;
-use dunghan_proto::events::{ListEventsRequest, NoticeCreated};
+use dunghan_proto::events::{Event, ListEventsRequest};
 use dunghan_proto::policy::ErrorReason as Common;
 use dunghan_rpc::{Caller, Page, bad_field_for, refuse};
 use dunghan_store::Position;
+use dunghan_telemetry::Here;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::Service;
 use crate::convert;
-use crate::domain::notice::{Notice, fitting};
+use crate::domain::notice::fitting;
 use crate::store::NoticeKey;
 
 /// How long a notice written by another process may wait.
@@ -36,6 +38,7 @@ impl Service {
         &self,
         recipient: UnitId,
         mut position: String,
+        watcher: Here,
         sender: &Sender,
     ) -> Result<(), Status> {
         let database = self.reconciler.store.database();
@@ -48,13 +51,10 @@ impl Service {
                 let Some(last) = events.last() else { break };
                 let end = last.position.clone();
                 for event in events {
-                    if let Some(Payload::NoticeCreated(created)) = event.payload
-                        && let Some(notice) = self.told(recipient, &created).await?
-                    {
-                        let notice = Some(pb::Notice::from(&notice));
-                        let resume_token = event.position;
-                        let message = pb::WatchNoticesResponse { notice, resume_token };
-                        if sender.send(Ok(message)).await.is_err() {
+                    if let Some(id) = told(recipient, &event) {
+                        let span = dunghan_events::deliver(&event, &watcher);
+                        let sent = self.deliver(id, event.position, sender).instrument(span);
+                        if !sent.await? {
                             return Ok(());
                         }
                     }
@@ -73,21 +73,24 @@ impl Service {
         }
     }
 
-    /// The notice that an event tells of, if it is this recipient's.
-    async fn told(
+    /// Sends a notice. False where the watcher has gone.
+    async fn deliver(
         &self,
-        recipient: UnitId,
-        created: &NoticeCreated,
-    ) -> Result<Option<Notice>, Status> {
-        let id = created
-            .notice
-            .strip_prefix(&format!("{recipient}/notices/"))
-            .and_then(|id| id.parse::<Uuid>().ok());
-        match id {
-            None => Ok(None),
-            Some(id) => Ok(self.reconciler.store.notice_fetch(id).await?),
-        }
+        id: Uuid,
+        resume_token: String,
+        sender: &Sender,
+    ) -> Result<bool, Status> {
+        let Some(notice) = self.reconciler.store.notice_fetch(id).await? else { return Ok(true) };
+        let notice = Some(pb::Notice::from(&notice));
+        Ok(sender.send(Ok(pb::WatchNoticesResponse { notice, resume_token })).await.is_ok())
     }
+}
+
+/// The notice that an event tells of, if it is this recipient's.
+fn told(recipient: UnitId, event: &Event) -> Option<Uuid> {
+    let Some(Payload::NoticeCreated(created)) = &event.payload else { return None };
+    let id = created.notice.strip_prefix(&format!("{recipient}/notices/"))?;
+    id.parse().ok()
 }
 
 #[tonic::async_trait]
@@ -137,8 +140,11 @@ impl NoticeService for Service {
         })?;
         let (sender, receiver) = mpsc::channel(BUFFERED);
         let service = self.clone();
+        // Of the call only its place is kept: the looks of hours are no part of its trace.
+        let watcher = Here::now();
         tokio::spawn(async move {
-            if let Err(status) = service.follow(recipient, request.resume_token, &sender).await {
+            let following = service.follow(recipient, request.resume_token, watcher, &sender);
+            if let Err(status) = following.await {
                 // A watcher that has gone does not hear it.
                 let _ = sender.send(Err(status)).await;
             }

@@ -247,6 +247,12 @@ impl Store {
         rows.into_iter().map(Model::read).collect()
     }
 
+    /// How many dossiers have fallen due and nobody has been told.
+    pub async fn dossier_due_count(&self, now: DateTime<Utc>) -> Result<u64, Error> {
+        let due = Entity::find().filter(Column::NextCheckUs.lte(us(now)));
+        Ok(due.count(self.database.reader()).await?)
+    }
+
     /// Takes dossiers off the sweep's list that are still pending, and returns which those were.
     pub(super) async fn dossier_checked(
         write: &Write<'_>,

@@ -576,6 +576,12 @@ impl Store {
             .collect()
     }
 
+    /// How many obligations have fallen due and nobody has been told.
+    pub async fn obligation_due_count(&self, now: DateTime<Utc>) -> Result<u64, Error> {
+        let due = obligation::Entity::find().filter(obligation::Column::NextCheckUs.lte(us(now)));
+        Ok(due.count(self.database.reader()).await?)
+    }
+
     /// What of a group has fallen due and nobody has been told, in the order of codes.
     pub async fn obligation_due(
         &self,

@@ -10,5 +10,6 @@ mod record_dossiers;
 mod regimes;
 mod run_sweep;
 mod store_conformance;
+mod telemetry;
 mod waive_obligation;
 mod world;

@@ -23,7 +23,9 @@ use dunghan_proto::submission::submission_service_server::{
     SubmissionService, SubmissionServiceServer,
 };
 use dunghan_rpc::{Peer, field, refuse};
+use dunghan_store::Sql;
 use dunghan_testkit::{Engine, Place, Testing, eventually, start_at};
+use schemars::JsonSchema;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 use serde::{Deserialize, Serialize};
 use tonic::{Code, Request, Response, Status};
@@ -226,6 +228,11 @@ impl World {
         report
     }
 
+    /// The last event was written in a span of a trace.
+    pub(crate) fn traced(&mut self, trace_parent: &str) {
+        self.events.last_mut().unwrap().trace_parent = trace_parent.to_owned();
+    }
+
     /// Any event of submission.
     pub(crate) fn happened(&mut self, payload: Payload) {
         self.events.push(Event {
@@ -243,7 +250,7 @@ pub(crate) struct Shared(Arc<Mutex<World>>, String);
 /// A service is started by its type alone, so it finds its world by a key of its configuration.
 static WORLDS: LazyLock<Mutex<HashMap<String, Shared>>> = LazyLock::new(Mutex::default);
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Key {
     world: String,
 }
@@ -293,9 +300,13 @@ impl Scene {
         now: DateTime<Utc>,
         keys: &[(&str, &str)],
     ) -> Self {
-        let suite = Suite::new().with::<Peers>().with::<Compliance>();
+        let suite = Suite::new().with::<Registry>().with::<Submission>().with::<Compliance>();
         // No bell; and no test takes as long as the five minutes after which a sweep runs without one.
-        let mut all = vec![("peers.world", world.1.as_str()), ("compliance.sweep_cron", "")];
+        let mut all = vec![
+            ("registry.world", world.1.as_str()),
+            ("submission.world", world.1.as_str()),
+            ("compliance.sweep_cron", ""),
+        ];
         all.extend(keys);
         let before = world.lock().listed;
         let testing = start_at(suite, place, now, &all).await;
@@ -480,7 +491,7 @@ pub(crate) struct NoTables;
 
 impl MigratorTrait for NoTables {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        Vec::new()
+        Sql::with_base([])
     }
 }
 
@@ -493,27 +504,33 @@ impl World {
     }
 }
 
-/// The registry and submission.
-struct Peers(Shared);
+struct Registry;
 
-impl Spec for Peers {
-    const NAME: &'static str = "peers";
+impl Spec for Registry {
+    const NAME: &'static str = "registry";
     type Migrations = NoTables;
     type Config = Key;
 
     async fn start(_: Start, key: Key) -> anyhow::Result<Running> {
         let world = Shared::of(&key);
-        Ok(Running::new()
-            .service(dunghan_testkit::registry({
-                let world = world.clone();
-                move || world.lock().hierarchy()
-            }))
-            .service(SubmissionServiceServer::new(Self(world))))
+        Ok(Running::new().service(dunghan_testkit::registry(move || world.lock().hierarchy())))
+    }
+}
+
+struct Submission(Shared);
+
+impl Spec for Submission {
+    const NAME: &'static str = "submission";
+    type Migrations = NoTables;
+    type Config = Key;
+
+    async fn start(_: Start, key: Key) -> anyhow::Result<Running> {
+        Ok(Running::new().service(SubmissionServiceServer::new(Self(Shared::of(&key)))))
     }
 }
 
 #[tonic::async_trait]
-impl SubmissionService for Peers {
+impl SubmissionService for Submission {
     /// 500 events a page, as the owner gives where nothing else is asked for.
     async fn list_events(&self, request: Request<ListEventsRequest>) -> Answer<ListEventsResponse> {
         let after = request.into_inner().after;

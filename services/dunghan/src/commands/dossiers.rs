@@ -106,7 +106,7 @@ pub(super) async fn dossiers(args: Dossiers) -> Result<(), Failure> {
     match args.verb {
         DossiersVerb::Import { file, unit, as_of } => {
             let rows = input::in_file(&file, input::dossiers(&input::read(&file)?))?;
-            let client = Client::connect(&args.client).await?;
+            let client = Client::of(&args.client)?;
             let parent = client.unit_name(&unit, as_of).await?;
             let answer = record(&client, parent, rows).await?;
             let recorded = Recorded {
@@ -125,7 +125,7 @@ pub(super) async fn dossiers(args: Dossiers) -> Result<(), Failure> {
             })
         }
         DossiersVerb::Summary { unit, period, fields, as_of } => {
-            let client = Client::connect(&args.client).await?;
+            let client = Client::of(&args.client)?;
             let parent = client.unit_name(&unit, as_of).await?;
             let request =
                 pb::SummarizeDossiersRequest { parent, period: period.to_string(), fields };
@@ -226,7 +226,7 @@ pub(crate) async fn record(
 }
 
 pub(super) async fn overdue(args: Overdue) -> Result<(), Failure> {
-    let client = Client::connect(&args.client).await?;
+    let client = Client::of(&args.client)?;
     let mut request = pb::ListOverdueDossiersRequest {
         scope: client.unit_name(&args.unit, args.as_of).await?,
         read_time: args.at.map(pb_time),

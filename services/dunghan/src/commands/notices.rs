@@ -42,7 +42,7 @@ struct Swept {
 }
 
 pub(super) async fn notices(args: Notices) -> Result<(), Failure> {
-    let client = Client::connect(&args.client).await?;
+    let client = Client::of(&args.client)?;
     let mut request = pb::ListNoticesRequest {
         parent: client.unit_name_or_all(args.unit.as_ref(), args.as_of).await?,
         page_size: PAGE,
@@ -102,7 +102,7 @@ pub(super) async fn notices(args: Notices) -> Result<(), Failure> {
 }
 
 pub(super) async fn sweep(args: Sweep) -> Result<(), Failure> {
-    let client = Client::connect(&args.client).await?;
+    let client = Client::of(&args.client)?;
     let swept = client.compliance().run_sweep(pb::RunSweepRequest {}).await?.into_inner();
     let swept = Swept {
         sweep_time: output::time(swept.sweep_time.as_ref()),

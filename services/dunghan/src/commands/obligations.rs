@@ -160,7 +160,7 @@ struct List {
 }
 
 pub(super) async fn obligations(args: Obligations) -> Result<(), Failure> {
-    let client = Client::connect(&args.client).await?;
+    let client = Client::of(&args.client)?;
     let mut request = pb::ListObligationsRequest {
         scope: client.unit_name_or_all(args.unit.as_ref(), args.as_of).await?,
         regime: args.regime.as_deref().map_or_else(String::new, input::regime_name),
@@ -213,7 +213,7 @@ fn days_late(obligation: &Obligation) -> String {
 }
 
 pub(super) async fn rates(args: Rates) -> Result<(), Failure> {
-    let client = Client::connect(&args.client).await?;
+    let client = Client::of(&args.client)?;
     let request = pb::GetReportingRateRequest {
         scope: client.unit_name(&args.unit, args.as_of).await?,
         regime: input::regime_name(&args.regime),
@@ -273,7 +273,7 @@ pub(super) async fn rates(args: Rates) -> Result<(), Failure> {
 pub(super) async fn explain(args: Explain) -> Result<(), Failure> {
     let regime = args.regime.as_deref();
     let target = input::target(args.target, "/obligations/", regime, args.period)?;
-    let client = Client::connect(&args.client).await?;
+    let client = Client::of(&args.client)?;
     let name = match target {
         Target::Name(name) => name,
         Target::Of { unit, regime, period } => {

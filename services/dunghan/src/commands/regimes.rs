@@ -94,7 +94,7 @@ pub(super) async fn regimes(args: Regimes) -> Result<(), Failure> {
     let format = args.client.output;
     match args.verb {
         RegimesVerb::List => {
-            let client = Client::connect(&args.client).await?;
+            let client = Client::of(&args.client)?;
             let mut request = pb::ListRegimesRequest { page_size: PAGE, page_token: String::new() };
             let mut list = List { regimes: Vec::new() };
             loop {
@@ -109,7 +109,7 @@ pub(super) async fn regimes(args: Regimes) -> Result<(), Failure> {
         }
         RegimesVerb::Import { file } => {
             let regimes = input::in_file(&file, input::regimes(&input::read(&file)?))?;
-            let client = Client::connect(&args.client).await?;
+            let client = Client::of(&args.client)?;
             let mut imported = Imported { created: Vec::new(), unchanged: Vec::new() };
             for regime in regimes {
                 let name = regime.regime.name.clone();
@@ -133,8 +133,8 @@ pub(super) async fn regimes(args: Regimes) -> Result<(), Failure> {
 /// Puts a regime in force; `false` where the same one was there already.
 pub(crate) async fn create(client: &Client, file: RegimeFile) -> Result<bool, Failure> {
     let regime = contract(client, file).await?;
-    let request =
-        pb::CreateRegimeRequest { regime: Some(regime.clone()), request_id: String::new() };
+    let request_id = uuid::Uuid::new_v4().to_string();
+    let request = pb::CreateRegimeRequest { regime: Some(regime.clone()), request_id };
     let refused = match client.compliance().create_regime(request).await {
         Ok(_) => return Ok(true),
         Err(status) => Failure::from(status),

@@ -175,7 +175,7 @@ pub(super) async fn reports(args: Reports) -> Result<(), Failure> {
     let format = args.client.output;
     match args.verb {
         ReportsVerb::List { unit, regime, period, as_of } => {
-            let client = Client::connect(&args.client).await?;
+            let client = Client::of(&args.client)?;
             let request = pb::ListReportsRequest {
                 parent: client.unit_name_or_all(unit.as_ref(), as_of).await?,
                 regime: regime.as_deref().map_or_else(String::new, input::regime_name),
@@ -192,7 +192,7 @@ pub(super) async fn reports(args: Reports) -> Result<(), Failure> {
         }
         ReportsVerb::Show { target, regime, period, as_of } => {
             let target = input::target(target, "/reports/", regime.as_deref(), period)?;
-            let client = Client::connect(&args.client).await?;
+            let client = Client::of(&args.client)?;
             let name = match target {
                 Target::Name(name) => name,
                 Target::Of { unit, regime, period } => {
@@ -208,7 +208,7 @@ pub(super) async fn reports(args: Reports) -> Result<(), Failure> {
         }
         ReportsVerb::Submit { file } => {
             let report = input::in_file(&file, input::report(&input::read(&file)?))?;
-            let client = Client::connect(&args.client).await?;
+            let client = Client::of(&args.client)?;
             let report = submit(&client, report).await?;
             output::print(format, &Report::from(report), show)
         }

@@ -77,7 +77,7 @@ impl From<pb::RollUp> for RollUp {
 }
 
 pub(super) async fn rollup(args: Rollup) -> Result<(), Failure> {
-    let client = Client::connect(&args.client).await?;
+    let client = Client::of(&args.client)?;
     let scope = client.unit_name(&args.unit, args.as_of).await?;
     let request = pb::GetRollUpRequest {
         scope: scope.clone(),

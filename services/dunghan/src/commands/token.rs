@@ -42,7 +42,7 @@ async fn grant(text: &str, args: &Token, issuer: &Issuer) -> Result<Grant, Failu
         vec!["reader".parse().map_err(|_| unreadable())?],
         chrono::TimeDelta::minutes(5),
     )?;
-    let client = Client::new(client::channel(&args.address).await?, &own)?;
+    let client = Client::new(client::servers(&args.address), &own)?;
     let name = client.unit_name(&unit, None).await?;
     let id = name.parse().map_err(|_| unreadable())?;
     Ok(Grant { over: dunghan_rpc::Over::Subtree(id), ..role })

@@ -72,7 +72,7 @@ pub(super) async fn units(args: Units) -> Result<(), Failure> {
     let format = args.client.output;
     match args.verb {
         UnitsVerb::List { levels, parent, as_of, limit } => {
-            let client = Client::connect(&args.client).await?;
+            let client = Client::of(&args.client)?;
             let request = pb::ListUnitsRequest {
                 as_of_date: as_of.map(pb_date),
                 levels: levels.into_iter().map(|level| pb_level(level).into()).collect(),
@@ -86,7 +86,7 @@ pub(super) async fn units(args: Units) -> Result<(), Failure> {
             })
         }
         UnitsVerb::Show { unit, as_of } => {
-            let client = Client::connect(&args.client).await?;
+            let client = Client::of(&args.client)?;
             let as_of = unit.date(as_of);
             let unit = client.unit(&unit, as_of).await?;
             let parent = match unit.parent_unit.as_str() {
@@ -96,7 +96,7 @@ pub(super) async fn units(args: Units) -> Result<(), Failure> {
             output::print(format, &Unit::from(unit), |unit| show(unit, parent))
         }
         UnitsVerb::Find { text, within, as_of } => {
-            let client = Client::connect(&args.client).await?;
+            let client = Client::of(&args.client)?;
             let request = pb::ResolveUnitRequest {
                 query: Some(pb::resolve_unit_request::Query::DisplayName(text)),
                 as_of_date: as_of.map(pb_date),
@@ -123,7 +123,7 @@ pub(super) async fn units(args: Units) -> Result<(), Failure> {
                     input::in_file(file, rows)?
                 }
             };
-            let client = Client::connect(&args.client).await?;
+            let client = Client::of(&args.client)?;
             let answer = import(&client, rows).await?;
             let imported = Imported {
                 received_count: answer.received_count,

@@ -8,9 +8,8 @@ use dunghan_proto::compliance as pb;
 use dunghan_proto::registry::{Level, ListUnitsRequest};
 use dunghan_proto::submission::value::Figure;
 use dunghan_proto::{aggregation, submission};
-use dunghan_rpc::Issuer;
 use dunghan_rpc::field::{pb_date, pb_time};
-use tonic::transport::Channel;
+use dunghan_rpc::{Issuer, Peer};
 
 use super::facts::{
     Counted, Explanation, Facts, Finding, FindingCounts, FormII06a, Notice, OverdueDossier,
@@ -54,7 +53,7 @@ const CELLS: [(&str, Cell); 8] = [
 pub(super) struct Story {
     clock: ManualClock,
     issuer: Issuer,
-    channel: Channel,
+    servers: Peer,
     /// Loads, sweeps and asks.
     operator: Client,
     regimes: HashMap<String, RegimeFile>,
@@ -65,17 +64,13 @@ pub(super) struct Story {
 }
 
 impl Story {
-    pub(super) fn new(
-        clock: ManualClock,
-        issuer: Issuer,
-        channel: Channel,
-    ) -> Result<Self, Failure> {
-        let operator = as_role(&issuer, &channel, "operator")?;
+    pub(super) fn new(clock: ManualClock, issuer: Issuer, servers: Peer) -> Result<Self, Failure> {
+        let operator = as_role(&issuer, &servers, "operator")?;
         let regimes = data::regimes()?.into_iter();
         Ok(Self {
             clock,
             issuer,
-            channel,
+            servers,
             operator,
             regimes: regimes.map(|file| (file.regime.name.clone(), file)).collect(),
             reports: data::reports()?.into_iter().collect(),
@@ -156,7 +151,7 @@ impl Story {
     /// A client that holds one role over the unit, as the unit's own people do.
     async fn over(&self, role: &str, unit: &UnitRef) -> Result<Client, Failure> {
         let unit = self.operator.unit_name(unit, None).await?;
-        as_role(&self.issuer, &self.channel, &format!("{role}@{unit}"))
+        as_role(&self.issuer, &self.servers, &format!("{role}@{unit}"))
     }
 
     async fn regime(&mut self, name: &str) -> Result<(), Failure> {
@@ -438,10 +433,10 @@ impl Story {
     }
 }
 
-fn as_role(issuer: &Issuer, channel: &Channel, grant: &str) -> Result<Client, Failure> {
+fn as_role(issuer: &Issuer, servers: &Peer, grant: &str) -> Result<Client, Failure> {
     let grant = grant.parse().map_err(Failure::input)?;
     let token = client::sign(issuer, "demo", vec![grant], TimeDelta::minutes(30))?;
-    Client::new(channel.clone(), &token)
+    Client::new(servers.clone(), &token)
 }
 
 fn count(findings: &[submission::Finding]) -> FindingCounts {

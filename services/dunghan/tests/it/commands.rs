@@ -1,8 +1,9 @@
 //! Each command against a server of the same binary: what it prints and how it exits.
 
 use std::io::Read as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
+use dunghan_testkit::binary;
 use tempfile::TempDir;
 
 use crate::binary::{Ran, Serving, run_in};
@@ -33,6 +34,8 @@ fn what_does_not_read_exits_with_2_and_says_why() {
         (&["calendar", "due", "30/02/2026", "--working-days", "1"], "30/02/2026"),
         (&["overdue", "24", "--as-of", "14/05/2026"], "such as 2026-05-14"),
         (&["overdue", "units/24"], "units/24"),
+        (&["sweep", "--address", "localhost:7878"], "\"localhost:7878\" is not an address"),
+        (&["sweep", "--address", "registry=http://a"], "where submission is"),
         (&["config", "--set", "server.port=1"], "port"),
         (&["config", "--set", "compliance.swep_cron=x"], "swep_cron"),
         (&["config", "--config", "nowhere.toml"], "nowhere.toml"),
@@ -50,6 +53,25 @@ fn what_does_not_read_exits_with_2_and_says_why() {
 fn a_server_that_is_not_there_exits_with_3() {
     // Port 9 is for discarding; nobody listens there.
     let ran = local(&["sweep", "--token", "x", "--address", "http://127.0.0.1:9"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.err.contains("http://127.0.0.1:9 cannot be reached"), "{ran:?}");
+}
+
+#[test]
+fn each_service_is_called_where_it_is_said_to_be() {
+    let server = Serving::start();
+    let at = &server.address;
+    let nowhere = "http://127.0.0.1:9";
+    let each = format!("registry={at},submission={nowhere},compliance={at},aggregation={nowhere}");
+    // Beside its data, whose key signs for the commands.
+    let beside = server.file("beside", "");
+    let run = |verb: &[&str]| {
+        let address = ["--address", each.as_str()];
+        run_in(beside.parent().unwrap(), &[verb, address.as_slice()].concat())
+    };
+    assert_eq!(run(&["units", "list"]).code, Some(0));
+    assert_eq!(run(&["regimes", "list"]).code, Some(0));
+    let ran = run(&["reports", "list"]);
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert!(ran.err.contains("http://127.0.0.1:9 cannot be reached"), "{ran:?}");
 }
@@ -81,7 +103,7 @@ fn databases_are_migrated_without_serving() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_dunghan"))
+    let mut child = binary()
         .args(["calendar", "due", "2023-01-01", "--working-days", "20000", "--output", "json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -35,24 +35,24 @@ use crate::binary::Serving;
 const LIMIT: Duration = Duration::from_secs(30);
 /// Of lists that are read to the end.
 const PAGE: i32 = 1000;
-const REGIME: &str = "regimes/nam-2023";
-const PERIOD: &str = "2023-01-01--2023-12-31";
+pub(crate) const REGIME: &str = "regimes/nam-2023";
+pub(crate) const PERIOD: &str = "2023-01-01--2023-12-31";
 
 /// Long before the reports are due, which was long before any day on which this runs.
 fn first_day() -> NaiveDate {
     "2020-01-01".parse().unwrap()
 }
 
-fn unit(code: &str) -> String {
+pub(crate) fn unit(code: &str) -> String {
     UnitId::new(NSO, code, Some(first_day())).to_string()
 }
 
 /// Commune number `number` of the province.
-fn code(number: usize) -> String {
+pub(crate) fn code(number: usize) -> String {
     format!("{:05}", 10_000 + number)
 }
 
-fn row(code: &str, parent: &str) -> registry::ImportUnitsRequest {
+pub(crate) fn row(code: &str, parent: &str) -> registry::ImportUnitsRequest {
     let (kind, level) = match parent {
         "" => (registry::Kind::Tinh, registry::Level::Province),
         _ => (registry::Kind::Xa, registry::Level::Commune),
@@ -68,7 +68,7 @@ fn row(code: &str, parent: &str) -> registry::ImportUnitsRequest {
     }
 }
 
-fn regime() -> pb::Regime {
+pub(crate) fn regime() -> pb::Regime {
     pb::Regime {
         name: REGIME.to_owned(),
         display_name: "Báo cáo năm 2023".to_owned(),
@@ -133,11 +133,12 @@ fn sending<T: Send + 'static>(mut messages: Vec<T>, sent: Sent) -> impl Stream<I
 
 /// Calls to one server.
 #[derive(Clone, Debug)]
-struct Client(Peer);
+pub(crate) struct Client(pub(crate) Peer);
 
 impl Client {
-    fn of(server: &Serving, key: &Path) -> Self {
-        let grants = ["operator", "importer"].map(|grant| grant.parse().unwrap()).to_vec();
+    pub(crate) fn of(server: &Serving, key: &Path) -> Self {
+        let grants =
+            ["operator", "importer", "reporter"].map(|grant| grant.parse().unwrap()).to_vec();
         let identity = Identity { subject: "tester".to_owned(), grants };
         let issuer = Issuer::read(key).unwrap();
         let token = issuer.sign(&identity, SystemClock.now(), TimeDelta::hours(1)).unwrap();
@@ -149,7 +150,7 @@ impl Client {
         })))
     }
 
-    fn compliance(&self) -> ComplianceServiceClient<Peer> {
+    pub(crate) fn compliance(&self) -> ComplianceServiceClient<Peer> {
         ComplianceServiceClient::new(self.0.clone())
     }
 

@@ -1,8 +1,12 @@
 //! The binary, run as a person runs it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod backup;
 mod bad_files;
 mod binary;
 mod commands;
 mod crash;
 mod demo;
+mod manifests;
+mod operations;
+mod serve;

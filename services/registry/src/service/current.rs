@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use dunghan_events::hierarchy_version;
 use dunghan_hierarchy::Hierarchy;
+use dunghan_host::Spec as _;
 use tokio::sync::Mutex;
 
+use crate::Registry;
 use crate::store::{Error, Store};
 
 /// The units as they are stored, in memory.
@@ -19,8 +22,9 @@ pub(super) struct Current {
 
 impl Current {
     pub(super) async fn load(store: Store) -> Result<Self, Error> {
-        let held = RwLock::new(Arc::new(store.hierarchy_fetch().await?));
-        Ok(Self { store, held, reading: Mutex::default() })
+        let read = Arc::new(store.hierarchy_fetch().await?);
+        hierarchy_version(Registry::NAME, read.version());
+        Ok(Self { store, held: RwLock::new(read), reading: Mutex::default() })
     }
 
     fn held(&self) -> Arc<Hierarchy> {
@@ -48,6 +52,7 @@ impl Current {
     pub(super) fn replace(&self, hierarchy: Arc<Hierarchy>) {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         if held.version() < hierarchy.version() {
+            hierarchy_version(Registry::NAME, hierarchy.version());
             *held = hierarchy;
         }
     }

@@ -4,15 +4,14 @@ use dunghan_proto::policy::Role;
 use dunghan_proto::submission as pb;
 use dunghan_proto::r#type::Date;
 use dunghan_rpc::field;
-use dunghan_submission::Submission;
-use dunghan_testkit::{ENGINES, Engine, fields, refusal};
+use dunghan_testkit::{ENGINES, Engine, Front, Place, fields, refusal};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::peers::Registry;
 use crate::world::{
     bac_ninh, binh_duong, client, count, create, create_request, date, decimal, grant, may,
     metadata, new_request_id, nowhere, of, old_tri_qua, percent, ratio, reporter, start, tri_qua,
+    without_compliance,
 };
 
 #[tokio::test]
@@ -490,8 +489,8 @@ async fn without_compliance_no_report_is_begun() {
     let refused = create(&mut client, tri_qua(), of("unreadable", "202605")).await.unwrap_err();
     assert_eq!(refusal(&refused), (Code::Internal, "INTERNAL".to_owned()));
 
-    let alone = dunghan_host::Suite::new().with::<Registry>().with::<Submission>();
-    let testing = dunghan_testkit::start(alone, Engine::Sqlite, crate::world::now()).await;
+    let place = Place::new(Engine::Sqlite).await;
+    let testing = without_compliance(place, &Front::new()).await;
     let mut client = reporter(&testing, tri_qua());
     let refused = create(&mut client, tri_qua(), may()).await.unwrap_err();
     assert_eq!(refusal(&refused), (Code::Unavailable, "PEER_UNAVAILABLE".to_owned()));

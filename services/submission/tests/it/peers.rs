@@ -21,7 +21,7 @@ pub(crate) struct NoTables;
 
 impl MigratorTrait for NoTables {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Sql::base()]
+        Sql::with_base([])
     }
 }
 

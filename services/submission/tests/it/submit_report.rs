@@ -5,14 +5,12 @@ use dunghan_proto::events::{ListEventsRequest, ReportSubmitted};
 use dunghan_proto::policy::Role;
 use dunghan_proto::submission as pb;
 use dunghan_rpc::field;
-use dunghan_submission::Submission;
-use dunghan_testkit::{ENGINES, Engine, Testing, fields, refusal, start_at};
+use dunghan_testkit::{ENGINES, Engine, Front, Testing, fields, refusal};
 use tonic::Code;
 
-use crate::peers::Registry;
 use crate::world::{
     Client, bac_ninh, binh_duong, client, create, date, grant, may, metadata, new_request_id, now,
-    of, reporter, start, submit, submit_request, tri_qua,
+    of, reporter, start, submit, submit_request, tri_qua, without_compliance,
 };
 
 async fn events(testing: &Testing) -> Vec<ReportSubmitted> {
@@ -255,8 +253,7 @@ async fn the_same_request_gets_the_same_answer_also_at_once() {
 async fn handing_over_needs_no_other_service_than_the_registry() {
     let (testing, _, draft) = drafted(Engine::Sqlite).await;
     let place = testing.stop().await;
-    let alone = dunghan_host::Suite::new().with::<Registry>().with::<Submission>();
-    let testing = start_at(alone, place, now(), &[]).await;
+    let testing = without_compliance(place, &Front::new()).await;
     let mut client = reporter(&testing, tri_qua());
     let report = submit(&mut client, &draft.name).await.unwrap();
     assert_eq!(report.state(), pb::report::State::Submitted);

@@ -10,7 +10,7 @@ use dunghan_proto::submission::submission_service_client::SubmissionServiceClien
 use dunghan_proto::r#type::Decimal;
 use dunghan_rpc::{Peer, field};
 use dunghan_submission::Submission;
-use dunghan_testkit::{Engine, Testing};
+use dunghan_testkit::{Engine, Front, Place, Testing, start_at};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -92,6 +92,13 @@ pub(crate) fn suite() -> Suite {
 
 pub(crate) async fn start(engine: Engine) -> Testing {
     dunghan_testkit::start(suite(), engine, now()).await
+}
+
+/// Beside the registry alone: compliance is where `front` leads.
+pub(crate) async fn without_compliance(place: Place, front: &Front) -> Testing {
+    let url = front.url();
+    let alone = suite().only(&["registry", "submission"]).unwrap();
+    start_at(alone, place, now(), &[("peers.compliance", &url)]).await
 }
 
 pub(crate) fn grant(role: Role, unit: UnitId) -> String {

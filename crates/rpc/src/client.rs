@@ -1,4 +1,12 @@
-//! Another service: its routes where it lives in this process, a channel where it does not. No service knows which.
+//! Another service: its routes where it lives in this process, connections where it does not. No service knows which.
+
+mod addresses;
+mod balance;
+mod budget;
+mod deadline;
+mod failed;
+mod remote;
+mod replay;
 
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
@@ -8,6 +16,12 @@ use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 use crate::ServiceToken;
+
+pub use addresses::{Addresses, NotAnAddress};
+pub use balance::Resolve;
+pub use deadline::with_deadline;
+pub use failed::Unreachable;
+pub use remote::{remote, remote_by};
 
 /// What a call to a peer can fail with, before there is a status.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

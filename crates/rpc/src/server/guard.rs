@@ -1,20 +1,19 @@
-//! The layer before every service: no policy, no token or no role means no call; and a call that panics is answered.
+//! The innermost layer before every service: no policy, no token or no role means no call.
 
 use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::body::Body;
+use dunghan_calendar::SystemClock;
 use dunghan_proto::policy::ErrorReason;
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
-use crate::{Caller, Issuer, Over, Policies, internal, refuse};
+use super::verified::Verifier;
+use crate::{Caller, Issuer, Methods, Over, refuse};
 
 /// Services that need no token: whoever can reach the port may ask whether it lives and what it offers.
 const OPEN: [&str; 3] = [
@@ -26,14 +25,15 @@ const OPEN: [&str; 3] = [
 /// Puts a [`Guard`] around a service.
 #[derive(Clone, Debug)]
 pub struct GuardLayer {
-    policies: Arc<Policies>,
-    issuer: Issuer,
+    methods: Arc<Methods>,
+    tokens: Verifier,
 }
 
 impl GuardLayer {
     /// With the policies of the contract and the issuer whose tokens hold.
-    pub fn new(policies: Policies, issuer: Issuer) -> Self {
-        Self { policies: Arc::new(policies), issuer }
+    pub fn new(methods: Methods, issuer: Issuer) -> Self {
+        let tokens = Verifier::new(issuer, Arc::new(SystemClock));
+        Self { methods: Arc::new(methods), tokens }
     }
 }
 
@@ -52,20 +52,21 @@ pub struct Guard<S> {
     layer: GuardLayer,
 }
 
-impl<S> Service<Request<Body>> for Guard<S>
+impl<S, A, B> Service<Request<A>> for Guard<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Send,
+    S: Service<Request<A>, Response = Response<B>, Error = Infallible>,
     S::Future: Send + 'static,
+    B: Default + Send + 'static,
 {
-    type Response = Response<Body>;
+    type Response = Response<B>;
     type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+    type Future = BoxFuture<'static, Result<Response<B>, Infallible>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
         let path = request.uri().path();
         let guarded = !OPEN.iter().any(|open| path.starts_with(open));
         if guarded {
@@ -79,19 +80,17 @@ where
                 }
             }
         }
-        // Otherwise a panic would end the connection, and inside the process whoever calls: a job as well.
-        let call = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        Box::pin(call.map(move |answer| match answer {
-            Ok(Ok(response)) if guarded => Ok(explained(response)),
-            Ok(answer) => answer,
-            Err(_) => Ok(panicked().into_http()),
-        }))
+        let call = self.inner.call(request);
+        Box::pin(async move {
+            let response = call.await?;
+            Ok(if guarded { explained(response) } else { response })
+        })
     }
 }
 
 /// The answer, with a reason where it is a refusal that has none: those come from below the handlers, which never saw a
 /// message that was too large or did not decode.
-fn explained(response: Response<Body>) -> Response<Body> {
+fn explained<B: Default>(response: Response<B>) -> Response<B> {
     let refused = Status::from_header_map(response.headers())
         .filter(|status| status.code() != Code::Ok && status.details().is_empty());
     match refused {
@@ -106,24 +105,20 @@ fn explained(response: Response<Body>) -> Response<Body> {
     }
 }
 
-/// What a call is answered that panicked.
-fn panicked() -> Status {
-    internal("a call", &std::io::Error::other("it panicked; standard error has where"))
-}
-
 impl GuardLayer {
-    fn caller(&self, request: &Request<Body>) -> Result<Caller, Status> {
+    fn caller<A>(&self, request: &Request<A>) -> Result<Caller, Status> {
         let path = request.uri().path();
         let token = request
             .headers()
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.strip_prefix("Bearer "));
-        let identity = token.and_then(|token| self.issuer.verify(token).ok()).ok_or_else(|| {
+        let verified = token.and_then(|token| self.tokens.verify(token).ok()).ok_or_else(|| {
             let message = "the call carries no token that holds: send authorization: Bearer TOKEN";
             refuse(Code::Unauthenticated, ErrorReason::Unauthenticated, message, [])
         })?;
-        let policy = self.policies.get(path).ok_or_else(|| {
+        let method = self.methods.get(path);
+        let policy = method.and_then(|method| method.policy.as_ref()).ok_or_else(|| {
             let message = format!("{path} does not exist or declares no policy");
             refuse(
                 Code::PermissionDenied,
@@ -132,11 +127,9 @@ impl GuardLayer {
                 [("path", path.to_owned())],
             )
         })?;
-        let grants: Vec<_> = identity
-            .grants
-            .into_iter()
-            .filter(|grant| policy.roles.contains(&grant.role))
-            .collect();
+        let identity = &verified.identity;
+        let held = identity.grants.iter().filter(|grant| policy.roles.contains(&grant.role));
+        let grants: Vec<_> = held.cloned().collect();
         if grants.is_empty() {
             let roles: Vec<_> = policy
                 .roles
@@ -161,27 +154,28 @@ impl GuardLayer {
                 [("path", path.to_owned())],
             ));
         }
-        Ok(Caller::new(identity.subject, grants))
+        Ok(Caller::new(identity.subject.clone(), grants))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
-    use dunghan_calendar::{Clock as _, SystemClock};
+    use dunghan_calendar::Clock as _;
+    use futures::FutureExt as _;
+    use tonic::body::Body;
     use tonic_types::StatusExt as _;
 
     use super::*;
-    use crate::Identity;
+    use crate::{Identity, internal};
 
-    /// With what gRPC code the guard answers a call, before a service that does as `inner` says.
-    fn code(path: &str, grants: &[&str], inner: fn()) -> String {
+    /// With what gRPC code the guard answers a call; empty: it lets it through.
+    fn code(path: &str, grants: &[&str]) -> String {
         let issuer = Issuer::ephemeral().unwrap();
         let grants = grants.iter().map(|grant| grant.parse().unwrap()).collect();
         let identity = Identity { subject: "lan".to_owned(), grants };
         let token = issuer.sign(&identity, SystemClock.now(), TimeDelta::minutes(1)).unwrap();
-        let inner = tower::service_fn(move |_: Request<Body>| async move {
-            inner();
+        let inner = tower::service_fn(async |_: Request<Body>| {
             Ok::<_, Infallible>(Response::new(Body::empty()))
         });
         let request = Request::builder()
@@ -189,7 +183,7 @@ mod tests {
             .header(AUTHORIZATION, format!("Bearer {token}"))
             .body(Body::empty())
             .unwrap();
-        let layer = GuardLayer::new(Policies::of_contract().unwrap(), issuer);
+        let layer = GuardLayer::new(Methods::of_contract().unwrap(), issuer);
         let answer = layer.layer(inner).call(request).now_or_never().unwrap().unwrap();
         let code = answer.headers().get("grpc-status");
         code.map_or_else(String::new, |code| code.to_str().unwrap().to_owned())
@@ -198,20 +192,13 @@ mod tests {
     #[test]
     fn a_refusal_without_a_reason_is_given_one() {
         #[expect(clippy::disallowed_methods, reason = "as the transport makes them")]
-        let bare = Status::new(Code::OutOfRange, "too large").into_http();
+        let bare: Response<Body> = Status::new(Code::OutOfRange, "too large").into_http();
         let status = Status::from_header_map(explained(bare).headers()).unwrap();
         assert_eq!((status.code(), status.message()), (Code::OutOfRange, "too large"));
         assert_eq!(status.get_details_error_info().unwrap().reason, "ERROR_REASON_TOO_LARGE");
-        let reasoned = panicked().into_http();
+        let reasoned: Response<Body> = internal("this", &std::io::Error::other("that")).into_http();
         assert_eq!(explained(reasoned).headers().get("grpc-status").unwrap(), "13");
         assert!(explained(Response::new(Body::empty())).headers().is_empty());
-    }
-
-    #[test]
-    fn a_call_that_panics_is_answered() {
-        let path = "/dunghan.registry.v1.RegistryService/GetUnit";
-        assert_eq!(code(path, &["reader"], || {}), "");
-        assert_eq!(code(path, &["reader"], || panic!("as the test wants it")), "13");
     }
 
     #[test]
@@ -223,10 +210,10 @@ mod tests {
             "/dunghan.compliance.v1.ComplianceService/CreateRegime",
             "/dunghan.compliance.v1.ComplianceService/RunSweep",
         ] {
-            assert_eq!(code(path, &[part], || {}), "7", "{path}");
-            assert_eq!(code(path, &["operator@regimes/cds"], || {}), "7", "{path}");
-            assert_eq!(code(path, &[part, "operator"], || {}), "", "{path}");
+            assert_eq!(code(path, &[part]), "7", "{path}");
+            assert_eq!(code(path, &["operator@regimes/cds"]), "7", "{path}");
+            assert_eq!(code(path, &[part, "operator"]), "", "{path}");
         }
-        assert_eq!(code("/dunghan.registry.v1.RegistryService/GetUnit", &[part], || {}), "");
+        assert_eq!(code("/dunghan.registry.v1.RegistryService/GetUnit", &[part]), "");
     }
 }

@@ -1,0 +1,327 @@
+//! A collector of traces and metrics, for what a process under test tells of itself.
+//!
+//! Spans arrive some seconds after they ended. A process that is started with `OTEL_BSP_SCHEDULE_DELAY` and
+//! `OTEL_METRIC_EXPORT_INTERVAL`, both in milliseconds, sends sooner.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point;
+use opentelemetry_proto::tonic::trace::v1 as otlp;
+use tokio::task::JoinHandle;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+use crate::eventually;
+
+/// More than a process waits before it sends.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
+
+/// Attributes by their names, each as text.
+pub type Attributes = BTreeMap<String, String>;
+
+/// A span that arrived.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Span {
+    /// What the process that sent it is called.
+    pub service: String,
+    /// For example `dunghan.registry.v1.RegistryService/GetUnit`.
+    pub name: String,
+    /// `server`, `client`, `producer`, `consumer` or `internal`.
+    pub kind: &'static str,
+    /// 32 hexadecimal digits.
+    pub trace: String,
+    /// 16 hexadecimal digits.
+    pub id: String,
+    /// Of the span above it; empty at the top.
+    pub parent: String,
+    /// The ids of the traces and spans that it points to.
+    pub links: Vec<(String, String)>,
+    /// When it began, since 1970.
+    pub began: Duration,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether it ended in an error.
+    pub failed: bool,
+    /// By the conventions.
+    pub attributes: Attributes,
+}
+
+/// One number of a metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// By which it is told apart from the others.
+    pub attributes: Attributes,
+    /// As it was last; of a histogram how much was counted.
+    pub value: f64,
+}
+
+#[derive(Debug, Default)]
+struct Received {
+    spans: Vec<Span>,
+    metrics: BTreeMap<String, Vec<Point>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Receiver(Arc<Mutex<Received>>);
+
+impl Receiver {
+    fn lock(&self) -> MutexGuard<'_, Received> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Listens until it is dropped.
+#[derive(Debug)]
+pub struct Collector {
+    /// As `telemetry.otlp_endpoint` takes it.
+    pub endpoint: String,
+    received: Receiver,
+    serving: JoinHandle<Result<(), tonic::transport::Error>>,
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Collector {
+    /// On a port of the system's choosing.
+    pub async fn start() -> Self {
+        let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into());
+        let incoming = incoming.unwrap_or_else(|e| panic!("no port for a collector: {e}"));
+        let address = incoming.local_addr().unwrap_or_else(|e| panic!("no address: {e}"));
+        let received = Receiver::default();
+        let server = Server::builder()
+            .add_service(TraceServiceServer::new(received.clone()))
+            .add_service(MetricsServiceServer::new(received.clone()));
+        let serving = tokio::spawn(server.serve_with_incoming(incoming));
+        Self { endpoint: format!("http://{address}"), received, serving }
+    }
+
+    /// What has arrived so far.
+    pub fn spans(&self) -> Vec<Span> {
+        self.received.lock().spans.clone()
+    }
+
+    /// The first span that is as `wanted`; waits for it.
+    pub async fn span(&self, wanted: impl Fn(&Span) -> bool) -> Span {
+        // Looked through outside of the lock: what is wanted may depend on the others.
+        eventually(ARRIVES_WITHIN, async || self.spans().into_iter().find(&wanted)).await
+    }
+
+    /// The first span of that name; waits for it.
+    pub async fn span_named(&self, name: &str) -> Span {
+        self.span(|span| span.name == name).await
+    }
+
+    /// What has arrived of a trace, in the order in which it began.
+    pub fn trace(&self, trace: &str) -> Vec<Span> {
+        let mut spans = self.spans();
+        spans.retain(|span| span.trace == trace);
+        spans.sort_by(|a, b| (a.began, &a.name, &a.id).cmp(&(b.began, &b.name, &b.id)));
+        spans
+    }
+
+    /// The point of a metric that is as `wanted`; waits for it. Names are OpenTelemetry's, with dots.
+    pub async fn point(&self, name: &str, wanted: impl Fn(&Point) -> bool) -> Point {
+        eventually(ARRIVES_WITHIN, async || {
+            let points = self.received.lock().metrics.get(name).cloned();
+            points?.into_iter().find(&wanted)
+        })
+        .await
+    }
+
+    /// A trace as an indented text, one line a span, each below the one that caused it.
+    pub fn draw(&self, trace: &str) -> String {
+        draw(&self.trace(trace))
+    }
+}
+
+/// Spans as an indented text: the name, which service, what kind, how long, and how it ended.
+pub fn draw(spans: &[Span]) -> String {
+    let known: BTreeSet<_> = spans.iter().map(|span| span.id.as_str()).collect();
+    let mut lines = Vec::new();
+    for span in spans.iter().filter(|span| !known.contains(span.parent.as_str())) {
+        below(span, 0, spans, &mut lines);
+    }
+    let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    let mut drawn = String::new();
+    for (name, rest) in lines {
+        // Writing to a String does not fail.
+        let _ = writeln!(drawn, "{name:width$}  {rest}");
+    }
+    drawn
+}
+
+fn below(span: &Span, depth: usize, spans: &[Span], lines: &mut Vec<(String, String)>) {
+    let status = span.attributes.get("rpc.response.status_code").map(String::as_str);
+    let status = status.unwrap_or(if span.failed { "ERROR" } else { "OK" });
+    let took = format!("{:.1} ms", span.took.as_secs_f64() * 1000.0);
+    let name = format!("{}{}", "  ".repeat(depth), span.name);
+    lines.push((name, format!("{} {:8} {took:>9} {status}", span.service, span.kind)));
+    for child in spans.iter().filter(|child| child.parent == span.id) {
+        below(child, depth + 1, spans, lines);
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Receiver {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let mut received = self.lock();
+        for resource in request.into_inner().resource_spans {
+            let of = attributes(resource.resource.unwrap_or_default().attributes);
+            let service = of.get("service.name").cloned().unwrap_or_default();
+            for scope in resource.scope_spans {
+                received.spans.extend(scope.spans.into_iter().map(|one| span(one, &service)));
+            }
+        }
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Receiver {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let mut received = self.lock();
+        for resource in request.into_inner().resource_metrics {
+            for metric in resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics) {
+                let points = metric.data.map(points).unwrap_or_default();
+                received.metrics.insert(metric.name, points);
+            }
+        }
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
+fn span(span: otlp::Span, service: &str) -> Span {
+    let kind = match span.kind() {
+        otlp::span::SpanKind::Server => "server",
+        otlp::span::SpanKind::Client => "client",
+        otlp::span::SpanKind::Producer => "producer",
+        otlp::span::SpanKind::Consumer => "consumer",
+        _ => "internal",
+    };
+    let links = span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id)));
+    let took = span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano);
+    Span {
+        service: service.to_owned(),
+        kind,
+        trace: hex(&span.trace_id),
+        id: hex(&span.span_id),
+        parent: hex(&span.parent_span_id),
+        links: links.collect(),
+        began: Duration::from_nanos(span.start_time_unix_nano),
+        took: Duration::from_nanos(took),
+        failed: span.status.is_some_and(|it| it.code() == otlp::status::StatusCode::Error),
+        name: span.name,
+        attributes: attributes(span.attributes),
+    }
+}
+
+fn points(data: Data) -> Vec<Point> {
+    let numbers = match data {
+        Data::Gauge(gauge) => gauge.data_points,
+        Data::Sum(sum) => sum.data_points,
+        Data::Histogram(histogram) => {
+            let points = histogram.data_points.into_iter().map(|point| Point {
+                attributes: attributes(point.attributes),
+                value: point.count as f64,
+            });
+            return points.collect();
+        }
+        _ => Vec::new(),
+    };
+    let points = numbers.into_iter().map(|point| Point {
+        attributes: attributes(point.attributes),
+        value: match point.value {
+            Some(number_data_point::Value::AsDouble(value)) => value,
+            Some(number_data_point::Value::AsInt(value)) => value as f64,
+            None => f64::NAN,
+        },
+    });
+    points.collect()
+}
+
+fn attributes(all: Vec<KeyValue>) -> Attributes {
+    all.into_iter().map(|one| (one.key, one.value.map(text).unwrap_or_default())).collect()
+}
+
+fn text(value: AnyValue) -> String {
+    match value.value {
+        Some(Value::StringValue(text)) => text,
+        Some(Value::IntValue(number)) => number.to_string(),
+        Some(Value::DoubleValue(number)) => number.to_string(),
+        Some(Value::BoolValue(is)) => is.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str, id: &str, parent: &str, began: u64) -> Span {
+        Span {
+            service: "dunghan".to_owned(),
+            name: name.to_owned(),
+            kind: "internal",
+            trace: "1".to_owned(),
+            id: id.to_owned(),
+            parent: parent.to_owned(),
+            links: Vec::new(),
+            began: Duration::from_millis(began),
+            took: Duration::from_micros(1250),
+            failed: name == "sweep",
+            attributes: Attributes::new(),
+        }
+    }
+
+    #[test]
+    fn a_trace_is_drawn_with_each_span_below_the_one_that_caused_it() {
+        // The caller of the first is in a process that sends nothing.
+        let spans = [
+            named("RunSweep", "a", "elsewhere", 1),
+            named("sweep", "b", "a", 2),
+            named("deliver", "d", "a", 9),
+            named("SELECT", "c", "b", 3),
+        ];
+        let drawn = "RunSweep    dunghan internal    1.2 ms OK\n\
+                     \x20 sweep     dunghan internal    1.2 ms ERROR\n\
+                     \x20   SELECT  dunghan internal    1.2 ms OK\n\
+                     \x20 deliver   dunghan internal    1.2 ms OK\n";
+        assert_eq!(draw(&spans), drawn);
+    }
+}

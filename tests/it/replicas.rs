@@ -1,0 +1,163 @@
+//! Two processes of each service over one database: everything is done once, and whichever is asked answers the same.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dunghan_proto::compliance as pb;
+use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
+use dunghan_proto::compliance::notice_service_client::NoticeServiceClient;
+use dunghan_proto::submission::CreateReportRequest;
+use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
+use dunghan_proto::submission::value::Figure;
+use dunghan_rpc::Peer;
+use dunghan_testkit::{Engine, Mode, Testing, start_in};
+use futures::future::join_all;
+use uuid::Uuid;
+
+use crate::roll_up::{INDICATOR, add_up};
+use crate::setting::Setting;
+use crate::suite;
+use crate::world::{
+    BAC_NINH, Everything, department, dossier, dossier_stream, due, hand_over, import_all, notices,
+    put_in_force, record, regime, report, start, submit, time, unit,
+};
+
+/// Only here can two processes of a service share their data.
+const SETTING: Setting = Setting { mode: Mode::Apart, engine: Engine::Postgres };
+/// How long anything may take that happens by itself.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Channels to each process of a service, not through its front.
+fn each(testing: &mut Testing, service: &str, grants: &[&str]) -> Vec<Peer> {
+    let processes = testing.apart().processes(service).iter();
+    let urls: Vec<_> = processes.map(|one| format!("http://{}", one.address())).collect();
+    urls.iter().map(|url| testing.channel_to(url, grants)).collect()
+}
+
+/// Sweeps rung several times in each process at once; gives what they did together: opened, received, missing, overdue,
+/// notices, unverified.
+async fn sweeps(testing: &mut Testing) -> [i32; 6] {
+    let peers = each(testing, "compliance", &["operator"]);
+    let sweeps = (0..3).flat_map(|_| &peers).map(|peer| async {
+        let mut operator = ComplianceServiceClient::new(peer.clone());
+        operator.run_sweep(pb::RunSweepRequest {}).await.unwrap().into_inner()
+    });
+    let mut sum = [0; 6];
+    for one in join_all(sweeps).await {
+        let counts = [
+            one.opened_count,
+            one.received_count,
+            one.missing_count,
+            one.overdue_count,
+            one.notice_count,
+            one.unverified_count,
+        ];
+        sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    }
+    sum
+}
+
+/// Lets one process of each service take new connections, and no other.
+fn only(testing: &mut Testing, number: usize) {
+    let apart = testing.apart();
+    for service in suite().names() {
+        let processes = apart.processes(service).iter();
+        let addresses: Vec<_> = processes.map(|process| process.address()).collect();
+        addresses.iter().for_each(|address| apart.front(service).remove(*address));
+        apart.front(service).add(addresses[number]);
+    }
+}
+
+#[tokio::test]
+async fn two_processes_of_each_service_do_everything_once_and_answer_alike() {
+    let mut testing = start(SETTING, time("2026-05-04 09:00:00")).await;
+    testing.apart().add(&suite().names());
+    put_in_force(&testing, regime()).await.unwrap();
+    sweeps(&mut testing).await;
+
+    // Where two open a period, each obligation is opened by one of them.
+    testing.clock.set(time("2026-05-15 00:00:00"));
+    assert_eq!(sweeps(&mut testing).await, [5, 0, 0, 0, 0, 0]);
+
+    // The same request at both is carried out once.
+    testing.clock.set(time("2026-05-18 09:00:00"));
+    let request = CreateReportRequest {
+        parent: unit(BAC_NINH[0]),
+        report: Some(report(INDICATOR, Figure::Count(30))),
+        request_id: Uuid::new_v4().to_string(),
+    };
+    let answers = each(&mut testing, "submission", &["reporter"]).into_iter().map(|peer| {
+        let mut reporter = SubmissionServiceClient::new(peer);
+        let request = request.clone();
+        async move { reporter.create_report(request).await.unwrap().into_inner() }
+    });
+    let answers = join_all(answers).await;
+    assert_eq!(answers[0], answers[1]);
+    hand_over(&testing, &answers[0].name).await.unwrap();
+    submit(&testing, BAC_NINH[1], report(INDICATOR, Figure::Count(40))).await;
+    // Where two take in an event, one of them does.
+    assert_eq!(sweeps(&mut testing).await, [0, 2, 0, 0, 0, 0]);
+    let dossiers = ["H1", "H2"].map(|one| dossier(one, time("2026-05-15 08:00:00")));
+    record(&testing, dossier_stream(BAC_NINH[2], 2, dossiers.into())).await.unwrap();
+
+    // Whoever sweeps, the department is told once, wherever it listens; and so is the province of the dossiers.
+    testing.clock.set(time("2026-05-21 00:00:00"));
+    let (department, province) = (department(), unit("24"));
+    let mut watching = Vec::new();
+    for peer in each(&mut testing, "compliance", &["operator"]) {
+        let request =
+            pb::WatchNoticesRequest { parent: department.clone(), resume_token: String::new() };
+        let watch = NoticeServiceClient::new(peer).watch_notices(request).await;
+        watching.push(watch.unwrap().into_inner());
+    }
+    assert_eq!(sweeps(&mut testing).await, [0, 0, 3, 2, 2, 0]);
+    for watch in &mut watching {
+        let told = tokio::time::timeout(SOON, watch.message()).await.expect("a notice");
+        assert_eq!(told.unwrap().unwrap().notice.unwrap().subjects.len(), 3);
+    }
+    assert_eq!(sweeps(&mut testing).await, [0; 6]);
+    drop(watching);
+
+    only(&mut testing, 0);
+    let through_the_first = Everything::of(&testing).await;
+    let sum = add_up(&testing, "operator", &province).await;
+    assert_eq!((sum.total, sum.contributions.len()), (70, 2));
+    let told: Vec<_> = through_the_first.notices.iter().map(|one| &one.recipient).collect();
+    assert_eq!(
+        (told.len(), told.contains(&&department), told.contains(&&province)),
+        (2, true, true)
+    );
+    only(&mut testing, 1);
+    through_the_first.must_be_all_of(&testing).await;
+    assert_eq!(add_up(&testing, "operator", &province).await, sum);
+    testing.stop().await;
+}
+
+#[tokio::test]
+async fn bells_that_ring_in_two_processes_tell_once() {
+    let now = time("2026-05-04 09:00:00");
+    let keys = [("compliance.sweep_cron", "* * * * * *")];
+    let mut testing = start_in(SETTING.mode, suite(), SETTING.place().await, now, &keys).await;
+    testing.apart().add(&["compliance"]);
+    import_all(&testing).await;
+    put_in_force(&testing, regime()).await.unwrap();
+    let department = department();
+    let request = pb::WatchNoticesRequest { parent: department, resume_token: String::new() };
+    let watch = notices(&testing, &["operator"]).watch_notices(request).await;
+    let mut watch = watch.unwrap().into_inner();
+    // Each time both have fallen behind, and both ring.
+    for (now, period) in [(due(), "202605"), (time("2026-06-18 00:00:00"), "202606")] {
+        testing.clock.set(now);
+        let told = tokio::time::timeout(SOON, watch.message()).await.expect("a notice");
+        let notice = told.unwrap().unwrap().notice.unwrap();
+        assert_eq!((notice.period.as_str(), notice.subjects.len()), (period, 5));
+    }
+    drop(watch);
+    assert_eq!(sweeps(&mut testing).await, [0; 6]);
+    let mut told: BTreeMap<String, usize> = BTreeMap::new();
+    for subject in Everything::of(&testing).await.notices.into_iter().flat_map(|one| one.subjects) {
+        *told.entry(subject).or_default() += 1;
+    }
+    assert_eq!((told.len(), told.values().max()), (10, Some(&1)), "{told:?}");
+    testing.stop().await;
+}
