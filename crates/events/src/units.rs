@@ -1,5 +1,6 @@
-//! A service's copy of the hierarchy.
+//! The copy of the hierarchy that the services of a process answer from.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -21,22 +22,34 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// An in-memory copy of the units, kept up with the registry's version of them. Cheap to clone; reads never wait.
 #[derive(Clone, Debug)]
 pub struct Units {
-    /// Whose copy it is.
-    service: &'static str,
     client: RegistryServiceClient<Peer>,
-    copy: Arc<RwLock<Option<Arc<Hierarchy>>>>,
+    copy: Arc<RwLock<Copy>>,
     refreshing: Arc<Mutex<()>>,
 }
 
+#[derive(Debug, Default)]
+struct Copy {
+    hierarchy: Option<Arc<Hierarchy>>,
+    /// The services that answer from it.
+    readers: BTreeSet<&'static str>,
+}
+
 impl Units {
-    /// A service's copy of what the registry behind `peer` holds; loaded when first asked for.
-    pub fn new(service: &'static str, peer: Peer) -> Self {
+    /// A copy of what the registry behind `peer` holds; loaded when first asked for.
+    pub fn new(peer: Peer) -> Self {
         let client = RegistryServiceClient::new(peer);
-        Self { service, client, copy: Arc::default(), refreshing: Arc::default() }
+        Self { client, copy: Arc::default(), refreshing: Arc::default() }
+    }
+
+    /// The same copy for one more service: some megabytes that a process needs once.
+    #[must_use]
+    pub fn shared_with(&self, service: &'static str) -> Self {
+        self.copy.write().unwrap_or_else(PoisonError::into_inner).readers.insert(service);
+        self.clone()
     }
 
     fn held(&self) -> Option<Arc<Hierarchy>> {
-        self.copy.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.copy.read().unwrap_or_else(PoisonError::into_inner).hierarchy.clone()
     }
 
     /// The copy as it is.
@@ -69,8 +82,11 @@ impl Units {
             None => Ok(held.unwrap_or_default()),
             Some(newer) => {
                 let newer = Arc::new(newer);
-                crate::hierarchy_version(self.service, newer.version());
-                *self.copy.write().unwrap_or_else(PoisonError::into_inner) = Some(newer.clone());
+                let mut copy = self.copy.write().unwrap_or_else(PoisonError::into_inner);
+                copy.hierarchy = Some(newer.clone());
+                for reader in &copy.readers {
+                    crate::hierarchy_version(reader, newer.version());
+                }
                 Ok(newer)
             }
         }

@@ -1,11 +1,12 @@
 //! Where the services of a suite find each other.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use dunghan_calendar::SystemClock;
+use dunghan_events::Units;
 use dunghan_rpc::{Issuer, Peer, ServiceToken, authorized, peer, remote, with_deadline};
 use dunghan_telemetry::ClientLayer;
 use tonic::body::Body;
@@ -19,6 +20,8 @@ pub(crate) struct Peers {
     elsewhere: Arc<BTreeMap<&'static str, Peer>>,
     issuer: Issuer,
     limit: Duration,
+    /// There once a service has asked for it.
+    pub(crate) units: Arc<OnceLock<Units>>,
 }
 
 impl Peers {
@@ -48,7 +51,7 @@ impl Peers {
                 }
             }
         }
-        Ok(Self { here, elsewhere: Arc::new(elsewhere), issuer, limit })
+        Ok(Self { here, elsewhere: Arc::new(elsewhere), issuer, limit, units: Arc::default() })
     }
 
     /// `to`, called as `from`.

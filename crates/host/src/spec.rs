@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::response::IntoResponse;
 use dunghan_calendar::Clock;
+use dunghan_events::Units;
 use dunghan_rpc::Peer;
 use dunghan_store::Database;
 use schemars::JsonSchema;
@@ -58,6 +59,12 @@ impl Start {
     pub fn peer(&self, service: &'static str) -> Peer {
         debug_assert!(self.declared.contains(&service), "{service} is missing in PEERS");
         self.peers.peer(self.service, service)
+    }
+
+    /// The copy of the units, kept up to date until the process stops; the services of a process share it.
+    pub fn units(&self) -> Units {
+        let shared = self.peers.units.get_or_init(|| Units::new(self.peer("registry")));
+        shared.shared_with(self.service)
     }
 }
 

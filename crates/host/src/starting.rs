@@ -54,6 +54,10 @@ impl Starting {
         for (service, names) in names {
             self.health.started(service, names).await;
         }
+        if let Some(units) = self.peers.units.get() {
+            let (units, stopping) = (units.clone(), self.stopping.clone());
+            jobs.push(Box::new(move || Box::pin(units.clone().follow(stopping.clone()))));
+        }
         for job in jobs {
             self.tracker.spawn(supervise(job, AFTER_A_PANIC, self.stopping.clone()));
         }

@@ -17,7 +17,6 @@ use std::time::Duration;
 
 pub use config::Config;
 
-use dunghan_events::Units;
 use dunghan_host::{LARGEST_ANSWER, LARGEST_REQUEST, Running, Spec, Start};
 use dunghan_proto::aggregation::aggregation_service_server::AggregationServiceServer;
 use jobs::intake::Intake;
@@ -36,23 +35,20 @@ impl Spec for Aggregation {
 
     async fn start(start: Start, config: Config) -> anyhow::Result<Running> {
         let store = Store::new(start.database.clone());
-        let units = Units::new(Self::NAME, start.peer("registry"));
         let intake = Arc::new(Intake::new(store.clone(), start.peer("submission")));
         let service = Service {
             store,
-            units: units.clone(),
+            units: start.units(),
             peers: Peers::new(start.peer("submission"), start.peer("compliance")),
             intake: intake.clone(),
             clock: start.clock.clone(),
         };
         let pull_every = Duration::from_secs(config.pull_every_s.max(1));
-        let stopping = start.stopping.clone();
         let server = AggregationServiceServer::new(service)
             .max_decoding_message_size(LARGEST_REQUEST)
             .max_encoding_message_size(LARGEST_ANSWER);
         Ok(Running::new()
             .service(server)
-            .job(move || units.clone().follow(stopping.clone()))
             .job(move || intake.clone().follow(pull_every, start.stopping.clone())))
     }
 }

@@ -15,7 +15,6 @@ pub mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunghan_events::Units;
 use dunghan_host::{LARGEST_ANSWER, LARGEST_REQUEST, Running, Spec, Start};
 use dunghan_proto::compliance::compliance_service_server::ComplianceServiceServer;
 use dunghan_proto::compliance::dossier_service_server::DossierServiceServer;
@@ -37,10 +36,9 @@ impl Spec for Compliance {
     type Config = Config;
 
     async fn start(start: Start, config: Config) -> anyhow::Result<Running> {
-        let units = Units::new(Self::NAME, start.peer("registry"));
         let reconciler = jobs::Reconciler {
             store: store::Store::new(start.database.clone()),
-            units: units.clone(),
+            units: start.units(),
             submission: SubmissionServiceClient::new(start.peer(jobs::SUBMISSION)),
             clock: start.clock.clone(),
             calendar: Arc::new(domain::calendar::official()?),
@@ -84,7 +82,6 @@ impl Spec for Compliance {
             .service(compliance)
             .service(dossiers)
             .service(notices)
-            .job(move || units.clone().follow(start.stopping.clone()))
             .job(sweeping)
             .job(counting))
     }

@@ -11,7 +11,6 @@ mod error;
 mod service;
 pub mod store;
 
-use dunghan_events::Units;
 use dunghan_host::{LARGEST_ANSWER, Running, Spec, Start};
 use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
 use dunghan_proto::submission::submission_service_server::SubmissionServiceServer;
@@ -36,19 +35,16 @@ impl Spec for Submission {
     type Config = Config;
 
     async fn start(start: Start, _config: Config) -> anyhow::Result<Running> {
-        let units = Units::new(Self::NAME, start.peer("registry"));
-        let (copy, stopping) = (units.clone(), start.stopping.clone());
-        let following = move || copy.clone().follow(stopping.clone());
         let service = service::Service {
+            units: start.units(),
             forms: Forms::compiled_in()?,
             compliance: ComplianceServiceClient::new(start.peer("compliance")),
             store: Store::new(start.database),
             clock: start.clock,
-            units,
         };
         let server = SubmissionServiceServer::new(service)
             .max_decoding_message_size(LARGEST_MESSAGE)
             .max_encoding_message_size(LARGEST_ANSWER);
-        Ok(Running::new().service(server).job(following))
+        Ok(Running::new().service(server))
     }
 }

@@ -31,7 +31,7 @@ async fn follows(units: &Units, version: u64) -> Arc<Hierarchy> {
 async fn a_copy_is_what_is_stored_and_follows_it() {
     for engine in ENGINES {
         let testing = start(engine).await;
-        let units = Units::new("testing", testing.channel(&["service"]));
+        let units = Units::new(testing.channel(&["service"]));
         assert!(units.current().await.unwrap().is_empty());
         imported(&testing, tree()).await;
         // What it has it goes on with, until it asks.

@@ -233,7 +233,7 @@ async fn imports_at_the_same_time_all_come_in() {
         let mut versions: Vec<_> = answers.iter().map(|answer| answer.hierarchy_version).collect();
         versions.sort_unstable();
         assert_eq!(versions, (2..=9).collect::<Vec<_>>());
-        let copy = Units::new("testing", testing.channel(&["service"])).current().await.unwrap();
+        let copy = Units::new(testing.channel(&["service"])).current().await.unwrap();
         assert_eq!((copy.len(), copy.version()), (18, 9));
         assert_eq!(stored(testing).await.len(), 18);
     }

@@ -49,7 +49,7 @@ async fn country(engine: Engine) {
     names(&mut reader).await;
     below_bac_ninh(&mut reader).await;
 
-    let copy = Units::new("testing", testing.channel(&["service"])).current().await.unwrap();
+    let copy = Units::new(testing.channel(&["service"])).current().await.unwrap();
     let place = testing.stop().await;
     let database = Database::open(&place.location, "registry").await.unwrap();
     let stored = Store::new(database).hierarchy_fetch().await.unwrap();
