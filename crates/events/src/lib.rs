@@ -1,8 +1,8 @@
 //! What happened in other services.
 //!
 //! Consumers pull: [`pull`] asks the owner for what came after the position reached, and stores the new position in the
-//! transaction that applies it, so each event has its effect once. [`Units`] is a service's copy of the hierarchy, which
-//! follows the registry's events. [`list_events`] is how an owner answers.
+//! transaction that applies it, so each event has its effect once. [`Units`] is a process's copy of the hierarchy, which
+//! follows the registry's versions of it. [`list_events`] is how an owner answers.
 
 mod metric;
 mod outbox;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dunghan_hierarchy::{
     Hierarchy, Identifier, Kind, Level, UnitHistory, UnitId, Validity, Version,
@@ -13,7 +13,7 @@ use dunghan_proto::r#type::Date;
 use dunghan_rpc::{Peer, field, internal, peer_failed};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
+use tonic::{Code, Status};
 
 const PEER: &str = "registry";
 /// How long a copy may be behind when nobody asked for a unit it does not know.
@@ -24,7 +24,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 pub struct Units {
     client: RegistryServiceClient<Peer>,
     copy: Arc<RwLock<Copy>>,
-    refreshing: Arc<Mutex<()>>,
+    refreshing: Arc<Mutex<Option<Asked>>>,
+}
+
+/// The last time that the registry was asked to the end.
+#[derive(Debug)]
+struct Asked {
+    began: Instant,
+    failure: Option<Status>,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +82,29 @@ impl Units {
     ///
     /// Errors: UNAVAILABLE when it cannot be asked.
     pub async fn fresh(&self) -> Result<Arc<Hierarchy>, Status> {
-        let _one_at_a_time = self.refreshing.lock().await;
+        let called = Instant::now();
+        let mut asked = self.refreshing.lock().await;
+        if let Some(last) = &*asked
+            && last.began >= called
+        {
+            // Somebody has asked while this one waited. If all asked in turn, they would find out one after the other
+            // that the registry is away, the last of them when its time had long run out.
+            let failed = last.failure.clone();
+            return failed.map_or_else(|| Ok(self.held().unwrap_or_default()), Err);
+        }
+        let began = Instant::now();
+        // Until there is an answer, and also if nobody waits for it any more.
+        *asked = None;
+        let answer = self.ask().await;
+        let failure = answer.as_ref().err().cloned();
+        // How long this one was given is no matter of the others.
+        if failure.as_ref().is_none_or(|failure| failure.code() != Code::DeadlineExceeded) {
+            *asked = Some(Asked { began, failure });
+        }
+        answer
+    }
+
+    async fn ask(&self) -> Result<Arc<Hierarchy>, Status> {
         let held = self.held();
         let known = held.as_ref().map_or(0, |held| held.version());
         match load(&mut self.client.clone(), known).await? {
@@ -94,10 +123,14 @@ impl Units {
 
     /// Keeps the copy up to date until `stop`.
     pub async fn follow(self, stop: CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-            // A registry that is away is logged by the call; the next look tries again.
-            let _ = self.fresh().await;
-        }
+        let following = async {
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                // A registry that is away is logged by the call; the next look tries again.
+                let _ = self.fresh().await;
+            }
+        };
+        let _: Option<()> = stop.run_until_cancelled(following).await;
     }
 }
 
@@ -228,7 +261,40 @@ pub fn validity(from: Option<&Date>, through: Option<&Date>) -> Result<Validity,
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use dunghan_rpc::unavailable;
+    use futures::future::join_all;
+    use tonic::body::Body;
+
     use super::*;
+
+    #[tokio::test]
+    async fn those_who_wait_for_a_registry_that_is_away_are_told_so_together() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = calls.clone();
+        let away = dunghan_rpc::peer(tower::service_fn(move |_: http::Request<Body>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async {
+                tokio::task::yield_now().await;
+                let away = unavailable("a test", &std::io::Error::other("away"));
+                Ok::<_, Infallible>(away.into_http::<Body>())
+            }
+        }));
+        let units = Units::new(away);
+        let answers = join_all((0..20).map(|_| units.fresh())).await;
+        assert!(
+            answers
+                .iter()
+                .all(|answer| answer.as_ref().is_err_and(|e| e.code() == Code::Unavailable))
+        );
+        // The first one, and one that began when all had called.
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
+        // Whoever calls later wants to know it anew.
+        units.fresh().await.unwrap_err();
+        assert_eq!(calls.load(Ordering::Relaxed), 3);
+    }
 
     #[test]
     fn every_kind_and_level_of_the_contract_is_one_of_the_domain_and_back() {

@@ -114,6 +114,9 @@ impl Hierarchy {
             history.identifiers.sort_by(|one, two| {
                 (&one.scheme, one.validity.from).cmp(&(&two.scheme, two.validity.from))
             });
+            // It stays for long, and most have one of each.
+            history.versions.shrink_to_fit();
+            history.identifiers.shrink_to_fit();
         }
         let index = units.iter().enumerate().map(|(at, history)| (history.id, at)).collect();
         let codes = codes(&units);
@@ -133,6 +136,9 @@ impl Hierarchy {
                 Some(parent) => children[parent].push(at),
                 None => roots.push(at),
             }
+        }
+        for list in own.iter_mut().chain(&mut children) {
+            list.shrink_to_fit();
         }
         let names =
             units.iter().map(|history| history.versions.iter().map(Name::of).collect()).collect();

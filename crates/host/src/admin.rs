@@ -31,7 +31,8 @@ pub(crate) async fn bind(listen: &str) -> anyhow::Result<Option<(TcpListener, So
     }
     let address: SocketAddr = listen.parse().with_context(|| format!("admin.listen {listen}"))?;
     let listener = TcpListener::bind(address).await;
-    let listener = listener.with_context(|| format!("{address} cannot be listened on"))?;
+    let listener =
+        listener.with_context(|| format!("admin.listen: {address} cannot be listened on"))?;
     let address = listener.local_addr()?;
     Ok(Some((listener, address)))
 }

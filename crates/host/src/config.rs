@@ -1,13 +1,16 @@
 //! Configuration: what is compiled in < a file < the environment < flags. Unknown keys are refused.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
+use dunghan_rpc::{Addresses, NotAnAddress};
 use dunghan_store::Location;
-use figment::Figment;
+use figment::error::{Actual, Kind};
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use figment::value::{Dict, Value};
+use figment::{Figment, Metadata, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -175,20 +178,31 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// Section `test`.
     pub test: Test,
-    /// Each service's section, as it was read.
-    services: BTreeMap<String, Value>,
+    /// Each service's section is still in it.
+    figment: Figment,
     data_dir: PathBuf,
 }
 
 /// The configuration does not read.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A value is of the wrong kind, or a key is unknown.
-    #[error("the configuration does not read: {0}")]
-    Read(#[from] Box<figment::Error>),
-    /// A section that nobody reads.
-    #[error("the configuration has a section {0} that there is not")]
-    UnknownSection(String),
+    /// A value is of the wrong kind, or a key is unknown: which, from where, and what is wrong with it.
+    #[error("the configuration does not read: {0}{1}: {2}")]
+    Read(String, String, String),
+    /// A section that nobody reads, and from where it comes.
+    #[error("the configuration does not read: there is no section {0}{1}; the sections are {2}")]
+    UnknownSection(String, String, String),
+    /// Nothing can listen there.
+    #[error("{0}: {1:?} is not an address and a port such as 127.0.0.1:7878; names do not do")]
+    NotListenable(&'static str, String),
+    /// A peer is not at what is said.
+    #[error("peers.{0}: {1}")]
+    PeerAddress(String, #[source] NotAnAddress),
+    /// A service that runs here asks one that does not, and nobody said where that is.
+    #[error(
+        "{0} asks {1}, which does not run in this process: set peers.{1} to its address, or run it here"
+    )]
+    NoPeer(&'static str, &'static str),
     /// A peer that is no service.
     #[error("peers.{0} names no service; the services are {1}")]
     UnknownPeer(String, String),
@@ -204,12 +218,6 @@ pub enum ConfigError {
     /// The configuration file is not there.
     #[error("there is no configuration file {}", .0.display())]
     NoFile(PathBuf),
-}
-
-impl From<figment::Error> for ConfigError {
-    fn from(error: figment::Error) -> Self {
-        Self::Read(Box::new(error))
-    }
 }
 
 impl Config {
@@ -232,12 +240,16 @@ impl Config {
             let value: Value = value.parse().unwrap_or_else(|never| match never {});
             figment = figment.merge(Serialized::default(key, value));
         }
-        let sections: Dict = figment.extract()?;
+        let sections: Dict = figment.extract().map_err(|e| unreadable(e, None))?;
         let unknown = sections.keys().find(|section| {
             !OWN_SECTIONS.contains(&section.as_str()) && !services.contains(&section.as_str())
         });
         if let Some(unknown) = unknown {
-            return Err(ConfigError::UnknownSection(unknown.clone()));
+            let origin = origin(figment.find_metadata(unknown), std::slice::from_ref(unknown));
+            // What only tests set is not told.
+            let known = OWN_SECTIONS.iter().filter(|one| **one != "test").chain(services);
+            let known = known.copied().collect::<Vec<_>>().join(", ");
+            return Err(ConfigError::UnknownSection(unknown.clone(), origin, known));
         }
         let config = Self {
             server: section(&figment, "server")?,
@@ -248,10 +260,7 @@ impl Config {
             log: section(&figment, "log")?,
             telemetry: section(&figment, "telemetry")?,
             test: section(&figment, "test")?,
-            services: sections
-                .into_iter()
-                .filter(|(name, _)| !OWN_SECTIONS.contains(&name.as_str()))
-                .collect(),
+            figment,
             data_dir: sources.data_dir.clone(),
         };
         config.checked(services)
@@ -261,6 +270,19 @@ impl Config {
     fn checked(self, services: &[&'static str]) -> Result<Self, ConfigError> {
         if let Some(peer) = self.peers.0.keys().find(|peer| !services.contains(&peer.as_str())) {
             return Err(ConfigError::UnknownPeer(peer.clone(), services.join(", ")));
+        }
+        for (peer, addresses) in self.peers.0.iter().filter(|(_, at)| !at.trim().is_empty()) {
+            // What stands before an @ is no part of an address, and is not repeated.
+            let read = without_credentials(addresses).parse::<Addresses>();
+            read.map_err(|e| ConfigError::PeerAddress(peer.clone(), e))?;
+        }
+        for (key, listen) in
+            [("server.listen", &self.server.listen), ("admin.listen", &self.admin.listen)]
+        {
+            let none = key == "admin.listen" && listen.is_empty();
+            if !none && listen.parse::<SocketAddr>().is_err() {
+                return Err(ConfigError::NotListenable(key, listen.clone()));
+            }
         }
         if !(0.0..=1.0).contains(&self.telemetry.sample_ratio) {
             return Err(ConfigError::OutOfRange("telemetry.sample_ratio", "from 0 to 1"));
@@ -279,13 +301,11 @@ impl Config {
         auth.issuer_key = self.issuer_key().display().to_string();
         let mut telemetry = self.telemetry.clone();
         telemetry.otlp_endpoint = without_credentials(&telemetry.otlp_endpoint);
-        let peers: BTreeMap<_, _> =
-            self.peers.0.iter().map(|(name, at)| (name, without_credentials(at))).collect();
         let mut sections = toml::Table::new();
         let mut put = |name: &str, section| sections.insert(name.to_owned(), section);
         put("server", toml::Value::try_from(&self.server)?);
         put("admin", toml::Value::try_from(&self.admin)?);
-        put("peers", toml::Value::try_from(peers)?);
+        put("peers", toml::Value::try_from(&self.peers)?);
         put("storage", toml::Value::try_from(storage)?);
         put("auth", toml::Value::try_from(auth)?);
         put("log", toml::Value::try_from(&self.log)?);
@@ -295,10 +315,7 @@ impl Config {
 
     /// A service's own section.
     pub fn service<C: DeserializeOwned + Default>(&self, name: &str) -> Result<C, ConfigError> {
-        match self.services.get(name) {
-            None => Ok(C::default()),
-            Some(value) => Ok(value.deserialize::<C>().map_err(|e| e.with_path(name))?),
-        }
+        section(&self.figment, name)
     }
 
     /// Where the data is.
@@ -338,7 +355,59 @@ fn without_credentials(addresses: &str) -> String {
 }
 
 fn section<C: DeserializeOwned + Default>(figment: &Figment, name: &str) -> Result<C, ConfigError> {
-    if figment.contains(name) { Ok(figment.extract_inner(name)?) } else { Ok(C::default()) }
+    if !figment.contains(name) {
+        return Ok(C::default());
+    }
+    figment.extract_inner(name).map_err(|e| unreadable(e, Some(name)))
+}
+
+/// What is wrong in an operator's words: the key, where it stands, and what belongs there.
+fn unreadable(error: figment::Error, section: Option<&str>) -> ConfigError {
+    let mut path = error.path;
+    if let Some(section) = section {
+        // It stands at the end, after what is inside of it.
+        if path.last().is_some_and(|last| last == section) {
+            path.pop();
+        }
+        path.insert(0, section.to_owned());
+    }
+    let origin = origin(error.metadata.as_ref(), &path);
+    let problem = match error.kind {
+        Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
+            // It may be a database's address in the wrong place, with its password.
+            let actual = match actual {
+                Actual::Str(text) if text.contains('@') => "a text with an @".to_owned(),
+                actual => actual.to_string(),
+            };
+            let expected = match expected.as_str() {
+                "a string" => "text",
+                "a boolean" => "true or false",
+                "f64" => "a number",
+                "u16" | "u32" | "u64" | "usize" => "a whole number",
+                other => other,
+            };
+            format!("has to be {expected}, and is {actual}")
+        }
+        Kind::UnknownVariant(actual, known) => {
+            format!("has to be {}, and is {actual}", known.join(" or "))
+        }
+        Kind::UnknownField(_, known) => {
+            format!("there is no such key; beside it there are {}", known.join(", "))
+        }
+        other => other.to_string(),
+    };
+    ConfigError::Read(path.join("."), origin, problem)
+}
+
+/// Where a key stands, in brackets: the file, the variable, or the flags.
+fn origin(metadata: Option<&Metadata>, path: &[String]) -> String {
+    let Some(metadata) = metadata else { return String::new() };
+    match &metadata.source {
+        Some(Source::File(file)) => format!(" (in {})", file.display()),
+        Some(Source::Code(_)) => " (a flag)".to_owned(),
+        Some(other) => format!(" ({other})"),
+        None => format!(" (DUNGHAN_{} in the environment)", path.join("__").to_uppercase()),
+    }
 }
 
 #[cfg(test)]
@@ -366,15 +435,17 @@ mod tests {
     fn what_is_shown_holds_no_credentials_and_nothing_of_tests() {
         let shown = read(&[
             ("storage.location", "postgres://lan:hoasen@db/dunghan"),
-            ("peers.compliance", "http://lan:hoasen@one:1,http://two:2"),
+            ("peers.compliance", "http://one:1,http://two:2"),
             ("telemetry.otlp_endpoint", "http://lan:hoasen@collector:4317"),
             ("test.clock", "/run/hoasen"),
         ]);
         let shown = shown.unwrap().shown().unwrap().to_string();
         assert!(!shown.contains("hoasen"), "{shown}");
-        for kept in ["http://…@one:1,http://two:2", "http://…@collector:4317", "@db/dunghan"] {
+        for kept in ["http://one:1,http://two:2", "http://…@collector:4317", "@db/dunghan"] {
             assert!(shown.contains(kept), "{kept}: {shown}");
         }
+        let refused = read(&[("peers.compliance", "http://lan:hoasen@one:1")]).unwrap_err();
+        assert!(!refused.to_string().contains("hoasen"), "{refused}");
     }
 
     #[test]
@@ -398,6 +469,13 @@ mod tests {
     }
 
     #[test]
+    fn a_password_in_the_wrong_place_is_not_repeated() {
+        let told = read(&[("storage", "postgres://dunghan:mat-khau@db/dunghan")]).unwrap_err();
+        assert!(told.to_string().contains("storage"), "{told}");
+        assert!(!format!("{told:?}").contains("mat-khau"), "{told:?}");
+    }
+
+    #[test]
     fn a_key_that_there_is_not_is_refused_by_name() {
         assert_eq!(read(&[("server.listen", "[::1]:0")]).unwrap().server.listen, "[::1]:0");
         assert_eq!(read(&[("server.drain_limit_s", "5")]).unwrap().server.drain_limit_s, 5);
@@ -405,5 +483,54 @@ mod tests {
         assert!(unknown.contains("port"), "{unknown}");
         let unknown = read(&[("complience.sweep", "x")]).unwrap_err().to_string();
         assert!(unknown.contains("complience"), "{unknown}");
+    }
+
+    #[test]
+    fn what_does_not_read_is_said_by_its_key_its_place_and_what_belongs_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dunghan.toml");
+        let said = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            let sources = Sources { file: Some(file.clone()), ..Sources::default() };
+            let refused = Config::read(&sources, &["compliance"]).unwrap_err().to_string();
+            refused.replace(&folder.path().display().to_string(), "…")
+        };
+        let begin = "the configuration does not read: ";
+        assert_eq!(
+            said("[server]\nlisen = 'x'"),
+            format!(
+                "{begin}server.lisen (in …/dunghan.toml): there is no such key; beside it there are \
+                 listen, reflection, call_limit_s, drain_limit_s"
+            )
+        );
+        assert_eq!(
+            said("[server]\ndrain_limit_s = 'long'"),
+            format!(
+                "{begin}server.drain_limit_s (in …/dunghan.toml): has to be a whole number, and is \
+                 string \"long\""
+            )
+        );
+        let section = said("[sever]\nlisten = 'x'");
+        assert!(
+            section.starts_with(&format!("{begin}there is no section sever (in …/dunghan.toml); "))
+        );
+        assert!(!section.contains("test"), "{section}");
+        let flag = read(&[("storage.migrations", "never")]).unwrap_err().to_string();
+        let expected = "storage.migrations (a flag): has to be apply or check, and is never";
+        assert_eq!(flag, format!("{begin}{expected}"));
+    }
+
+    #[test]
+    fn an_address_is_looked_at_before_anything_is_bound() {
+        for (key, value) in [
+            ("server.listen", "localhost:7878"),
+            ("server.listen", ""),
+            ("admin.listen", "127.0.0.1"),
+            ("peers.compliance", "compliance:7878"),
+            ("peers.compliance", "https://compliance:7878"),
+        ] {
+            let refused = read(&[(key, value)]).unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("{key}: {value:?}")), "{refused}");
+        }
     }
 }

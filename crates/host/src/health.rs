@@ -14,12 +14,14 @@ use dunghan_rpc::Peer;
 use dunghan_store::Database;
 use dunghan_telemetry::dependency_up;
 use tokio::sync::Mutex;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::server::HealthReporter;
+
+use crate::starting::in_words;
 
 /// The name of a service's own database among what it needs.
 pub(crate) const DATABASE: &str = "database";
@@ -28,6 +30,9 @@ const PROCESS: &str = "";
 /// How often a dependency is looked at, and how long it may take to answer.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
+/// How long a dependency that was never there may be away before that is worth a line: processes that start together find
+/// each other one after the other.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What is said. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -135,7 +140,7 @@ impl Health {
             let database = database.clone();
             async move { Ok(database.ping().await?) }
         };
-        self.watch(service, DATABASE, Some(true), ask, stopping).await;
+        self.watch(service, DATABASE, Seen::There, ask, stopping).await;
     }
 
     /// Looks at a service that runs elsewhere until `stopping`.
@@ -147,7 +152,7 @@ impl Health {
         stopping: CancellationToken,
     ) {
         let ask = move || is_there(peer.clone(), name);
-        self.watch(service, name, None, ask, stopping).await;
+        self.watch(service, name, Seen::Never(Instant::now()), ask, stopping).await;
     }
 
     /// Says what it finds each time, and logs it when that has changed.
@@ -155,7 +160,7 @@ impl Health {
         self,
         service: &'static str,
         dependency: &'static str,
-        mut known: Option<bool>,
+        mut seen: Seen,
         ask: impl Fn() -> F + Send,
         stopping: CancellationToken,
     ) where
@@ -164,23 +169,48 @@ impl Health {
         let mut interval = tokio::time::interval(LOOK_EVERY);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stopping.run_until_cancelled(interval.tick()).await.is_some() {
-            let answer = tokio::time::timeout(LOOK_LIMIT, ask()).await;
+            let asking = tokio::time::timeout(LOOK_LIMIT, ask());
+            let Some(answer) = stopping.run_until_cancelled(asking).await else { return };
             let answer = answer.unwrap_or_else(|_| Err(anyhow!("no answer within {LOOK_LIMIT:?}")));
             if stopping.is_cancelled() {
                 return;
             }
-            match (known, &answer) {
-                (Some(true) | None, Err(error)) => {
-                    tracing::warn!(service, dependency, "{dependency} is away: {error:#}");
+            let news = seen.look(answer.is_ok(), Instant::now());
+            match &answer {
+                Err(error) if news => {
+                    let why = in_words(error);
+                    tracing::warn!(service, dependency, "{dependency} is away: {why}");
                 }
-                (Some(false), Ok(())) => {
+                Ok(()) if news => {
                     tracing::info!(service, dependency, "{dependency} is there again");
                 }
                 _ => {}
             }
-            known = Some(answer.is_ok());
             self.dependency(service, dependency, answer.is_ok()).await;
         }
+    }
+}
+
+/// How a dependency was found last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// Not yet there, looked for since then.
+    Never(Instant),
+    There,
+    Away,
+}
+
+impl Seen {
+    /// Notes how it is found now. True: that is worth a line.
+    fn look(&mut self, up: bool, now: Instant) -> bool {
+        let before = *self;
+        *self = match before {
+            _ if up => Self::There,
+            Self::Never(since) if now.duration_since(since) < GRACE => before,
+            _ => Self::Away,
+        };
+        // That it is there at last is no news: nothing was said before.
+        *self != before && !matches!((before, *self), (Self::Never(_), Self::There))
     }
 }
 
@@ -193,7 +223,11 @@ async fn is_there(peer: Peer, service: &'static str) -> anyhow::Result<()> {
         Err(status) if status.code() == tonic::Code::NotFound => {
             bail!("the process at that address does not run {service}")
         }
-        Err(status) => Err(anyhow!("{}", status.message())),
+        // Where it was looked for, if it was not found there.
+        Err(status) => match std::error::Error::source(&status) {
+            Some(unreachable) => Err(anyhow!("{unreachable}")),
+            None => Err(anyhow!("{}", status.message())),
+        },
     }
 }
 
@@ -213,6 +247,45 @@ mod tests {
             reporter.set_service_status("registry", status).await;
             is_there(peer.clone(), "registry").await.unwrap();
         }
+    }
+
+    #[test]
+    fn who_was_never_there_is_said_to_be_away_after_a_while_and_who_was_there_at_once() {
+        let begun = Instant::now();
+        let late = begun + GRACE;
+        let early = late - Duration::from_millis(1);
+        let looks = |looks: &[(bool, Instant)]| {
+            let mut seen = Seen::Never(begun);
+            looks.iter().map(|(up, now)| seen.look(*up, *now)).collect::<Vec<_>>()
+        };
+        let (there, away) = (true, false);
+        assert_eq!(
+            looks(&[(away, begun), (away, early), (away, late), (away, late), (there, late)]),
+            [false, false, true, false, true]
+        );
+        assert_eq!(
+            looks(&[(away, begun), (there, early), (away, early), (away, late), (there, late)]),
+            [false, false, true, false, true]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_dependency_that_does_not_answer_does_not_hold_up_the_end() {
+        let (reporter, _service) = tonic_health::server::health_reporter();
+        let health = Health::new(reporter, ["registry"].into_iter()).await;
+        let (stopping, asked) = (CancellationToken::new(), tokio::sync::Notify::new());
+        let ask = || {
+            asked.notify_one();
+            std::future::pending()
+        };
+        let watching = health.watch("registry", DATABASE, Seen::There, ask, stopping.clone());
+        let mut watching = std::pin::pin!(watching);
+        tokio::select! {
+            () = &mut watching => unreachable!("nothing has stopped it"),
+            () = asked.notified() => {}
+        }
+        stopping.cancel();
+        assert!(futures::poll!(&mut watching).is_ready());
     }
 
     #[tokio::test]

@@ -28,4 +28,5 @@ pub use reference::{Key, Reference, Section};
 pub use spec::{Running, Spec, Start};
 pub use stack::{LARGEST_ANSWER, LARGEST_REQUEST};
 pub use started::{Started, stopped_by_signal};
+pub use starting::in_words;
 pub use suite::{Clocks, Suite, UnknownService};

@@ -15,6 +15,11 @@ const CALLS_PER_CONNECTION: u32 = 200;
 /// A client that is gone without a word is noticed after both.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_LIMIT: Duration = Duration::from_secs(10);
+/// What a stream, and a connection with all its streams, may have on the way to a handler, in bytes. A client may send each
+/// row of an import in a frame of its own; half of the connection's window is what h2 allows frames to take beyond their
+/// content, before it closes the connection. One stream of the smallest frames takes 6.6 MB.
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Of a call's metadata: a token, a trace and little else.
 const LARGEST_HEADERS: u32 = 16 * 1024;
 /// Calls that a client may take back before they were begun, and that the server may give up, before the connection is
@@ -44,6 +49,8 @@ pub(crate) fn stack(gate: Gate, guard: GuardLayer, limit: Duration) -> Peer {
 pub(crate) fn server() -> Server {
     Server::builder()
         .max_concurrent_streams(Some(CALLS_PER_CONNECTION))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keepalive_interval(Some(PING_EVERY))
         .http2_keepalive_timeout(Some(PING_LIMIT))
         .http2_max_header_list_size(LARGEST_HEADERS)

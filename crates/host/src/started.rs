@@ -1,6 +1,7 @@
 //! A suite that runs, and how it ends.
 
 use std::net::SocketAddr;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use dunghan_rpc::{Issuer, Peer};
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::health::Health;
+use crate::starting::Databases;
 
 /// A suite that listens and answers. Before it is [`ready`](Self::ready) it answers that it is not.
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub struct Started {
     pub(crate) stopping: CancellationToken,
     pub(crate) draining: CancellationToken,
     pub(crate) tracker: TaskTracker,
+    pub(crate) databases: Databases,
     /// None once it was waited for.
     pub(crate) starting: Option<JoinHandle<anyhow::Result<()>>>,
     pub(crate) serving: JoinHandle<Result<(), tonic::transport::Error>>,
@@ -48,6 +51,8 @@ impl Started {
 
     /// Stops in the written order: not serving, streams and jobs end, calls under way get a limited time.
     pub async fn stop(self) -> anyhow::Result<()> {
+        let limit_s = self.drain_limit.as_secs();
+        tracing::info!(limit_s, "stopping: calls under way have {limit_s} s at most");
         // First, so that nobody is sent here any more; then no new connection is taken.
         self.health.stop().await;
         self.stopping.cancel();
@@ -60,18 +65,29 @@ impl Started {
                 let _ = starting.await;
             }
             self.tracker.wait().await;
-            self.serving.await
+            let served = self.serving.await;
+            let databases =
+                std::mem::take(&mut *self.databases.lock().unwrap_or_else(PoisonError::into_inner));
+            for database in databases {
+                if let Err(error) = database.close().await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a database did not close"
+                    );
+                }
+            }
+            served
         });
         match ended.await {
-            Ok(served) => Ok(served??),
+            Ok(served) => {
+                served??;
+                tracing::info!("stopped");
+            }
             Err(_) => {
-                tracing::warn!(
-                    limit_s = self.drain_limit.as_secs(),
-                    "calls were cut off: the drain took too long"
-                );
-                Ok(())
+                tracing::warn!(limit_s, "stopped, and calls were cut off: they took too long");
             }
         }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a database that may be away to services that run.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -37,7 +38,12 @@ pub(crate) struct Starting {
     pub(crate) health: Health,
     pub(crate) stopping: CancellationToken,
     pub(crate) tracker: TaskTracker,
+    /// To be closed at the end.
+    pub(crate) databases: Databases,
 }
+
+/// What was opened so far.
+pub(crate) type Databases = Arc<Mutex<Vec<Database>>>;
 
 impl Starting {
     /// Starts all services, opens the gate, and begins their jobs.
@@ -107,7 +113,12 @@ impl Starting {
     ) -> anyhow::Result<(Running, Database)> {
         let database = match opened {
             Some(database) => database.clone(),
-            None => opened.insert(Database::open(&self.location, entry.name).await?).clone(),
+            None => {
+                let database = Database::open(&self.location, entry.name).await?;
+                let mut all = self.databases.lock().unwrap_or_else(PoisonError::into_inner);
+                all.push(database.clone());
+                opened.insert(database).clone()
+            }
         };
         match self.config.storage.migrations {
             Migrating::Apply => (entry.migrate)(&database).await?,
@@ -136,7 +147,7 @@ fn waiting_mends(error: &anyhow::Error) -> bool {
 }
 
 /// What failed and why. Database errors say the whole of their cause themselves, and then have it as their cause.
-fn in_words(error: &anyhow::Error) -> String {
+pub fn in_words(error: &anyhow::Error) -> String {
     let mut said = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if !said.contains(&cause) {

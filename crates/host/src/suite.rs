@@ -19,7 +19,7 @@ use crate::health::Health;
 use crate::peers::Peers;
 use crate::reference::{Reference, Section};
 use crate::stack::{server, stack};
-use crate::starting::Starting;
+use crate::starting::{Databases, Starting};
 use crate::{Config, ConfigError, Running, Spec, Start, Started, admin};
 
 type Begin = Pin<Box<dyn Future<Output = anyhow::Result<Running>> + Send>>;
@@ -97,7 +97,7 @@ impl Suite {
     /// Errors: a name that no service has, or none at all.
     pub fn only<N: AsRef<str>>(mut self, names: &[N]) -> Result<Self, UnknownService> {
         let known = self.names();
-        let names: Vec<_> = names.iter().map(|name| name.as_ref().to_owned()).collect();
+        let names: Vec<_> = names.iter().map(|name| name.as_ref().trim().to_owned()).collect();
         let unknown = names.iter().find(|name| !known.contains(&name.as_str())).cloned();
         if let Some(name) = unknown.or_else(|| names.is_empty().then(String::new)) {
             return Err(UnknownService(name, known.join(", ")));
@@ -143,6 +143,7 @@ impl Suite {
         for entry in self.entries.iter().filter(|entry| self.runs(entry.name)) {
             let database = Database::open(location, entry.name).await.context(entry.name)?;
             (entry.migrate)(&database).await.context(entry.name)?;
+            database.close().await.context(entry.name)?;
         }
         Ok(())
     }
@@ -159,7 +160,7 @@ impl Suite {
         let address: SocketAddr =
             listen.parse().with_context(|| format!("server.listen {listen}"))?;
         let incoming = TcpIncoming::bind(address)
-            .with_context(|| format!("{address} cannot be listened on"))?
+            .with_context(|| format!("server.listen: {address} cannot be listened on"))?
             .with_nodelay(Some(true));
         let address = incoming.local_addr()?;
         let admin = admin::bind(&config.admin.listen).await?;
@@ -201,7 +202,7 @@ impl Suite {
             tokio::spawn(server().serve_with_incoming_shutdown(stack.clone(), incoming, drained));
         let admin_address = admin.as_ref().map(|(_, address)| *address);
         if let Some((listener, _)) = admin {
-            // Until the end: whoever looks during the drain is answered as well.
+            // Until the drain begins: whoever is told that it stops has nothing more to read.
             tokio::spawn(admin::serve(listener, health.clone(), draining.clone()));
         }
         tracing::info!(bound = %address, "bound to {address}, and starting");
@@ -220,6 +221,7 @@ impl Suite {
             health.dependency(service, peer, true).await;
         }
         // 5. Databases and services, however long that takes.
+        let databases = Databases::default();
         let starting = Starting {
             entries,
             config: config.clone(),
@@ -230,6 +232,7 @@ impl Suite {
             health: health.clone(),
             stopping: stopping.clone(),
             tracker: tracker.clone(),
+            databases: databases.clone(),
         };
         let stopped = stopping.clone();
         let starting = tokio::spawn(async move {
@@ -249,6 +252,7 @@ impl Suite {
             stopping,
             draining,
             tracker,
+            databases,
             starting: Some(starting),
             serving,
             health,

@@ -125,11 +125,13 @@ pub fn unavailable(doing: &'static str, cause: &(dyn Error + 'static)) -> Status
 /// out; or it failed and said so, and trying again helps nobody. A refusal that is the caller's own fault has to be told
 /// apart before.
 pub fn peer_failed(peer: &'static str, status: Status) -> Status {
-    let (code, message) = (status.code(), status.message());
+    // Made on this side, it has as its source where the peer was looked for.
+    let said = status.source().map_or_else(|| status.message().to_owned(), ToString::to_string);
+    let code = status.code();
     if is_news(peer) {
-        tracing::warn!(peer, ?code, message, "a peer did not answer");
+        tracing::warn!(peer, ?code, "{peer} could not be asked: {said}");
     } else {
-        tracing::debug!(peer, ?code, message, "a peer did not answer");
+        tracing::debug!(peer, ?code, "{peer} could not be asked: {said}");
     }
     if status.code() == Code::DeadlineExceeded {
         return passed();

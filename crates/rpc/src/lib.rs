@@ -17,6 +17,7 @@ mod error;
 pub mod field;
 mod page;
 mod server;
+mod stream;
 mod token;
 
 pub use caller::{Caller, Grant, Over};
@@ -31,4 +32,5 @@ pub use error::{
 };
 pub use page::{Page, page_size};
 pub use server::{DeadlineLayer, Guard, GuardLayer, PanicLayer};
+pub use stream::read_away;
 pub use token::{Identity, Issuer, IssuerError, ServiceToken};

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, Connection as _};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database as SeaOrm, DatabaseConnection, DatabaseTransaction,
@@ -179,6 +179,14 @@ impl Database {
         self.reader.execute_unprepared("SELECT 1").await.map(drop)
     }
 
+    /// Ends all connections as soon as nobody uses them. On SQLite the file then is all that there is: until then what was
+    /// written last stands in another one beside it.
+    pub async fn close(&self) -> Result<(), DbErr> {
+        // The writer last: a reader cannot bring the two together.
+        self.reader.close_by_ref().await?;
+        self.writer.close_by_ref().await
+    }
+
     /// Brings the tables up to date, also after a restore. Safe with any number of processes at once: the first does it,
     /// the others wait. Where there is nothing to do, it needs no right to change tables.
     pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), Error> {
@@ -272,9 +280,19 @@ pub(crate) fn sqlite(file: &Path, connections: u32, read_only: bool) -> ConnectO
             .busy_timeout(Duration::from_secs(10))
             .read_only(read_only)
     });
-    // A writer waits for the one before it; a long import must not make the next one fail.
-    options.acquire_timeout(Duration::from_secs(60));
     options
+        // A writer waits for the one before it; a long import must not make the next one fail.
+        .acquire_timeout(Duration::from_secs(60))
+        .map_sqlx_sqlite_before_acquire(|connection, _| {
+            Box::pin(async { Ok(is_at_rest(connection)) })
+        });
+    options
+}
+
+/// Whether a connection is to be used again. Where a disk is full SQLite gives a transaction up by itself; sqlx does not
+/// notice, takes all that follow for parts of it, and after one of those has failed commits none any more.
+fn is_at_rest(connection: &SqliteConnection) -> bool {
+    !connection.is_in_transaction()
 }
 
 pub(crate) async fn connect(mut options: ConnectOptions) -> Result<DatabaseConnection, Error> {

@@ -54,6 +54,7 @@ fn sqlstate_passes(code: &str) -> bool {
                 | "40001" // not serializable
                 | "40P01" // deadlock
                 | "53300" // too many connections
+                | "55000" // it takes no connections for the moment
                 | "57P01" // the server is shutting down
                 | "57P02" // it crashed
                 | "57P03" // it is starting
@@ -67,8 +68,8 @@ mod tests {
     #[test]
     fn what_the_server_says_of_itself_passes_and_what_it_says_of_a_statement_does_not() {
         for passing in [
-            "08000", "08003", "08006", "25006", "25P03", "40001", "40P01", "53300", "57P01",
-            "57P02", "57P03",
+            "08000", "08003", "08006", "25006", "25P03", "40001", "40P01", "53300", "55000",
+            "57P01", "57P02", "57P03",
         ] {
             assert!(sqlstate_passes(passing), "{passing}");
         }

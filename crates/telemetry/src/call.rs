@@ -257,6 +257,11 @@ impl Call {
             return;
         }
         let name = name(code);
+        if self.side.kind == SpanKind::Server && tracing::event_enabled!(tracing::Level::DEBUG) {
+            // The line says which trace.
+            let _inside = self.context.clone().attach();
+            tracing::debug!(method = self.method, status = name, "a call was answered");
+        }
         let status = KeyValue::new(RPC_RESPONSE_STATUS_CODE, name);
         let span = self.context.span();
         if span.is_recording() {

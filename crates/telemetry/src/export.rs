@@ -89,7 +89,10 @@ impl Providers {
                     .thread_name("telemetry")
                     .enable_all()
                     .build()?;
-                let entered = runtime.enter();
+                let entered = runtime.handle().clone();
+                let entered = entered.enter();
+                // Held from here on: it may not be dropped as it is where the endpoint does not read.
+                sending = Some(Arc::new(Sending(Some(runtime))));
                 let bad = |e: ExporterBuildError| Error::Endpoint(endpoint.clone(), e.to_string());
                 let spans = OtlpSpans::builder().with_tonic().with_endpoint(endpoint);
                 let spans = spans.with_timeout(SEND_LIMIT).build().map_err(bad)?;
@@ -100,7 +103,6 @@ impl Providers {
                 traces = traces.with_batch_exporter(Spans { inner: spans, away: away.clone() });
                 let numbers = Numbers { inner: numbers, away };
                 metrics = metrics.with_reader(PeriodicReader::builder(numbers).build());
-                sending = Some(Arc::new(Sending(Some(runtime))));
                 Sampler::TraceIdRatioBased(settings.sample_ratio)
             }
         };

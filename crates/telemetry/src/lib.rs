@@ -77,7 +77,7 @@ pub enum Error {
     #[error("the log filter {0:?} does not read: {1}")]
     Filter(String, String),
     /// The endpoint does not read. Whether anybody listens there is not looked at.
-    #[error("the OTLP endpoint {0:?} does not read: {1}")]
+    #[error("the OTLP endpoint {0:?} does not read: give http://HOST:PORT ({1})")]
     Endpoint(String, String),
     /// The threads that send cannot be had.
     #[error("the threads that send telemetry cannot be started")]

@@ -9,7 +9,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
-use tracing_subscriber::fmt::format::{DefaultFields, Writer};
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::Layer;
@@ -73,12 +73,57 @@ where
         SystemTime.format_time(&mut writer)?;
         let target = event.metadata().target();
         write!(writer, "{plain} {colour}{level:>5}{plain} {dim}{target}:{plain} ")?;
-        DefaultFields::new().format_fields(writer.by_ref(), event)?;
+        let mut words = Words { writer: writer.by_ref(), dim, plain, written: Ok(()) };
+        event.record(&mut words);
+        words.written?;
         if let Some(span) = here() {
             write!(writer, " {dim}trace_id={}{plain}", span.trace_id())?;
         }
         writeln!(writer)
     }
+}
+
+/// The message, and then the fields of a line; the message is the first that is recorded.
+struct Words<'a> {
+    writer: Writer<'a>,
+    dim: &'static str,
+    plain: &'static str,
+    written: fmt::Result,
+}
+
+impl Visit for Words<'_> {
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.record_debug(field, &format_args!("{}", in_words(value)));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let Self { dim, plain, .. } = *self;
+        if self.written.is_ok() {
+            self.written = match field.name() {
+                "message" => write!(self.writer, "{value:?}"),
+                name => write!(self.writer, " {dim}{name}={plain}{value:?}"),
+            };
+        }
+    }
+}
+
+/// An error with its causes. Those of the database say the whole of their cause themselves, and then have it as their
+/// cause; a status is what it says.
+fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let says = match error.downcast_ref::<tonic::Status>() {
+            Some(status) => status.message().to_owned(),
+            None => error.to_string(),
+        };
+        if !text.contains(&says) {
+            let colon = if text.is_empty() { "" } else { ": " };
+            text = format!("{text}{colon}{says}");
+        }
+        next = error.source();
+    }
+    text
 }
 
 /// One object: `timestamp`, `level`, `target`, `message`, the fields of the line, and `trace_id` with `span_id`.
@@ -140,17 +185,31 @@ impl Visit for Fields<'_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut text = value.to_string();
-        let mut source = value.source();
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        self.add(field, text);
+        self.add(field, in_words(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add(field, format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Said(&'static str, #[source] Option<Box<dyn std::error::Error>>);
+
+    #[test]
+    fn an_error_is_told_with_its_causes_each_once_and_a_status_by_its_message() {
+        let root = Said("connection refused", None);
+        let database = Said("using it: connection refused", Some(Box::new(root)));
+        let told = in_words(&Said("the store failed", Some(Box::new(database))));
+        assert_eq!(told, "the store failed: using it: connection refused");
+        #[expect(clippy::disallowed_methods, reason = "as a proxy makes them")]
+        let status = tonic::Status::unavailable("nobody is there");
+        let told = in_words(&Said("it could not be asked", Some(Box::new(status))));
+        assert_eq!(told, "it could not be asked: nobody is there");
     }
 }

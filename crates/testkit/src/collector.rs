@@ -151,36 +151,88 @@ impl Collector {
         .await
     }
 
-    /// A trace as an indented text, one line a span, each below the one that caused it.
+    /// See [`draw`].
     pub fn draw(&self, trace: &str) -> String {
         draw(&self.trace(trace))
     }
 }
 
-/// Spans as an indented text: the name, which service, what kind, how long, and how it ended.
+/// Spans as a text, in which the same calls look the same each time: a line for each, below the one that caused it, with
+/// its service and its kind. Statements stand in one line by their operations, and what is repeated stands once.
+///
+/// `spans` are in the order in which they began. Packages of the contract, and what all services have in front of their
+/// names, are left out.
 pub fn draw(spans: &[Span]) -> String {
     let known: BTreeSet<_> = spans.iter().map(|span| span.id.as_str()).collect();
-    let mut lines = Vec::new();
-    for span in spans.iter().filter(|span| !known.contains(span.parent.as_str())) {
-        below(span, 0, spans, &mut lines);
-    }
-    let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    let top: Vec<_> = spans.iter().filter(|span| !known.contains(span.parent.as_str())).collect();
+    let lines = lines(&top, 0, spans);
+    let width = |of: fn(&Line) -> &str| lines.iter().map(|line| of(line).len()).max().unwrap_or(0);
+    let (service, kind) = (width(|line| &line.service), width(|line| line.kind));
     let mut drawn = String::new();
-    for (name, rest) in lines {
+    for line in &lines {
         // Writing to a String does not fail.
-        let _ = writeln!(drawn, "{name:width$}  {rest}");
+        let _ = writeln!(
+            drawn,
+            "{:service$}  {:kind$}  {:indent$}{}",
+            line.service,
+            line.kind,
+            "",
+            line.text,
+            indent = line.depth * 2
+        );
     }
     drawn
 }
 
-fn below(span: &Span, depth: usize, spans: &[Span], lines: &mut Vec<(String, String)>) {
+#[derive(PartialEq)]
+struct Line {
+    service: String,
+    kind: &'static str,
+    depth: usize,
+    text: String,
+}
+
+/// The lines of these and of what they caused.
+fn lines(siblings: &[&Span], depth: usize, spans: &[Span]) -> Vec<Line> {
+    let mut blocks: Vec<(Vec<Line>, usize)> = Vec::new();
+    for run in siblings.chunk_by(|a, b| system(a).is_some() && system(a) == system(b)) {
+        let mut names: Vec<_> = run.iter().map(|span| name(span)).collect();
+        names.dedup();
+        let names = names.join(", ");
+        let text = match system(run[0]) {
+            Some(system) => format!("{system}: {names}"),
+            None => names,
+        };
+        let service = run[0].service.trim_start_matches("dunghan-").to_owned();
+        let mut block = vec![Line { service, kind: run[0].kind, depth, text }];
+        let below: Vec<_> = spans.iter().filter(|span| span.parent == run[0].id).collect();
+        block.extend(lines(&below, depth + 1, spans));
+        match blocks.last_mut() {
+            Some((last, count)) if *last == block => *count += 1,
+            _ => blocks.push((block, 1)),
+        }
+    }
+    for (block, count) in blocks.iter_mut().filter(|(_, count)| *count > 1) {
+        let _ = write!(block[0].text, " × {count}");
+    }
+    blocks.into_iter().flat_map(|(block, _)| block).collect()
+}
+
+/// Of a statement, the database's.
+fn system(span: &Span) -> Option<&str> {
+    span.attributes.get("db.system.name").map(String::as_str)
+}
+
+/// With how it ended, where that was not well.
+fn name(span: &Span) -> String {
+    let name = match span.name.rsplit_once(".v1.") {
+        Some((_, method)) => method,
+        None => &span.name,
+    };
     let status = span.attributes.get("rpc.response.status_code").map(String::as_str);
-    let status = status.unwrap_or(if span.failed { "ERROR" } else { "OK" });
-    let took = format!("{:.1} ms", span.took.as_secs_f64() * 1000.0);
-    let name = format!("{}{}", "  ".repeat(depth), span.name);
-    lines.push((name, format!("{} {:8} {took:>9} {status}", span.service, span.kind)));
-    for child in spans.iter().filter(|child| child.parent == span.id) {
-        below(child, depth + 1, spans, lines);
+    match status.unwrap_or(if span.failed { "ERROR" } else { "OK" }) {
+        "OK" => name.to_owned(),
+        status => format!("{name} ({status})"),
     }
 }
 
@@ -294,10 +346,12 @@ mod tests {
     use super::*;
 
     fn named(name: &str, id: &str, parent: &str, began: u64) -> Span {
+        let statement = name.to_uppercase() == name;
+        let attributes = statement.then(|| ("db.system.name".to_owned(), "sqlite".to_owned()));
         Span {
-            service: "dunghan".to_owned(),
+            service: "dunghan-compliance".to_owned(),
             name: name.to_owned(),
-            kind: "internal",
+            kind: if statement { "client" } else { "internal" },
             trace: "1".to_owned(),
             id: id.to_owned(),
             parent: parent.to_owned(),
@@ -305,7 +359,7 @@ mod tests {
             began: Duration::from_millis(began),
             took: Duration::from_micros(1250),
             failed: name == "sweep",
-            attributes: Attributes::new(),
+            attributes: attributes.into_iter().collect(),
         }
     }
 
@@ -313,15 +367,23 @@ mod tests {
     fn a_trace_is_drawn_with_each_span_below_the_one_that_caused_it() {
         // The caller of the first is in a process that sends nothing.
         let spans = [
-            named("RunSweep", "a", "elsewhere", 1),
+            named("dunghan.compliance.v1.ComplianceService/RunSweep", "a", "elsewhere", 1),
             named("sweep", "b", "a", 2),
-            named("deliver", "d", "a", 9),
             named("SELECT", "c", "b", 3),
+            named("SELECT", "d", "b", 4),
+            named("COMMIT", "e", "b", 5),
+            named("deliver", "f", "a", 9),
+            named("deliver", "g", "a", 10),
+            named("SELECT", "h", "f", 11),
+            named("SELECT", "i", "g", 12),
+            named("deliver", "j", "a", 13),
         ];
-        let drawn = "RunSweep    dunghan internal    1.2 ms OK\n\
-                     \x20 sweep     dunghan internal    1.2 ms ERROR\n\
-                     \x20   SELECT  dunghan internal    1.2 ms OK\n\
-                     \x20 deliver   dunghan internal    1.2 ms OK\n";
+        let drawn = "compliance  internal  ComplianceService/RunSweep\n\
+                     compliance  internal    sweep (ERROR)\n\
+                     compliance  client        sqlite: SELECT, COMMIT\n\
+                     compliance  internal    deliver × 2\n\
+                     compliance  client        sqlite: SELECT\n\
+                     compliance  internal    deliver\n";
         assert_eq!(draw(&spans), drawn);
     }
 }

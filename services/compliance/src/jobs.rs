@@ -30,11 +30,19 @@ pub(crate) struct Reconciler {
     pub(crate) submission: SubmissionServiceClient<Peer>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) calendar: Arc<WorkingCalendar>,
-    /// Up to which day, and by which version of the hierarchy, this process has opened everything; none after a new
-    /// regime.
-    pub(crate) opened: Arc<Mutex<Option<(chrono::NaiveDate, u64)>>>,
+    /// What this process has opened everything for.
+    pub(crate) opened: Arc<Mutex<Option<Opened>>>,
     /// Told after each sweep, whoever asked for it.
     pub(crate) swept: Arc<Notify>,
+}
+
+/// What decides which obligations there are. While it stands still there is nothing to open, whoever opened it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Opened {
+    today: chrono::NaiveDate,
+    hierarchy_version: u64,
+    /// How many: they are added, and neither changed nor removed.
+    regimes: u64,
 }
 
 /// Why a reconciler stopped. What it did before stays done, and the next run goes on from there.

@@ -15,6 +15,7 @@ pub mod store;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use dunghan_host::{LARGEST_ANSWER, LARGEST_REQUEST, Running, Spec, Start};
 use dunghan_proto::compliance::compliance_service_server::ComplianceServiceServer;
 use dunghan_proto::compliance::dossier_service_server::DossierServiceServer;
@@ -53,7 +54,9 @@ impl Spec for Compliance {
         let bell = Arc::new(Notify::new());
         let scheduler = match config.sweep_cron.as_str() {
             "" => None,
-            cron => Some(jobs::ring_by_cron(cron, bell.clone()).await?),
+            cron => Some(jobs::ring_by_cron(cron, bell.clone()).await.with_context(|| {
+                format!("compliance.sweep_cron: {cron:?} does not read; six fields, seconds first")
+            })?),
         };
         let every = Duration::from_secs(config.sweep_every_s.max(1));
         let stopping = start.stopping.clone();

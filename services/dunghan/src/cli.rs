@@ -165,8 +165,9 @@ pub(crate) enum Format {
 #[command(next_help_heading = CLIENT_HELP)]
 pub(crate) struct ClientArgs {
     /// Where the server is, or where several are that do the same: URL,URL. Where
-    /// each service runs by itself, all four: registry=URL,submission=URL,
-    /// compliance=URL,aggregation=URL; one may be given several times
+    /// each service runs by itself, all four:
+    /// registry=URL,submission=URL,compliance=URL,aggregation=URL; one may be given
+    /// several times
     #[arg(
         long,
         value_name = "URL,URL",

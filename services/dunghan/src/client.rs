@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
 use dunghan_calendar::{Clock as _, SystemClock};
+use dunghan_host::LARGEST_ANSWER;
 use dunghan_proto::aggregation::aggregation_service_client::AggregationServiceClient;
 use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
 use dunghan_proto::compliance::dossier_service_client::DossierServiceClient;
@@ -69,7 +70,7 @@ impl Client {
     }
 
     pub(crate) fn submission(&self) -> SubmissionServiceClient<Peer> {
-        SubmissionServiceClient::new(self.peer.clone())
+        SubmissionServiceClient::new(self.peer.clone()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
     pub(crate) fn compliance(&self) -> ComplianceServiceClient<Peer> {

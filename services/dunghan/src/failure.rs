@@ -3,9 +3,14 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use dunghan_host::{ConfigError, in_words};
 use dunghan_rpc::Unreachable;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+
+/// What to do where a process says that it does not serve what was called.
+const APART: &str =
+    "\nWhere services run apart, --address takes the address of each: registry=URL,…";
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -56,12 +61,15 @@ impl From<Status> for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::Failed(error)
+        match error.downcast::<ConfigError>() {
+            Ok(config) => config.into(),
+            Err(error) => Self::Failed(error),
+        }
     }
 }
 
-impl From<dunghan_host::ConfigError> for Failure {
-    fn from(error: dunghan_host::ConfigError) -> Self {
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
         Self::input(error)
     }
 }
@@ -79,13 +87,17 @@ impl fmt::Display for Failure {
                 violations
                     .into_iter()
                     .flat_map(|request| request.field_violations)
-                    .try_for_each(|one| write!(f, "\n  {}: {}", one.field, one.description))
+                    .try_for_each(|one| write!(f, "\n  {}: {}", one.field, one.description))?;
+                if status.code() == Code::Unimplemented {
+                    f.write_str(APART)?;
+                }
+                Ok(())
             }
             Self::Input(problems) => f.write_str(&problems.join("\n")),
             Self::Unreachable { address, cause } => {
                 write!(f, "{address} cannot be reached: {cause}\nIs `dunghan serve` running?")
             }
-            Self::Failed(error) => write!(f, "{error:#}"),
+            Self::Failed(error) => f.write_str(&in_words(error)),
         }
     }
 }
@@ -127,5 +139,19 @@ mod tests {
         let refused = Failure::from(bad_field("scope", "must be units/{unit}"));
         let text = "INVALID_ARGUMENT INVALID_FIELD: scope must be units/{unit}\n  scope: must be units/{unit}";
         assert_eq!(refused.to_string(), text);
+    }
+
+    #[test]
+    fn a_process_that_does_not_serve_what_was_called_is_said_to_be_one_of_several() {
+        let reason = dunghan_proto::policy::ErrorReason::NoPolicy;
+        let refused = Failure::from(refuse(Code::Unimplemented, reason, "not served", []));
+        assert!(refused.to_string().ends_with("the address of each: registry=URL,…"), "{refused}");
+    }
+
+    #[test]
+    fn a_mistake_in_the_configuration_is_one_of_what_was_given_wherever_it_is_found() {
+        let error = anyhow::Error::new(ConfigError::NoPeer("submission", "registry"));
+        assert!(matches!(Failure::from(error), Failure::Input(_)));
+        assert!(matches!(Failure::from(anyhow::anyhow!("else")), Failure::Failed(_)));
     }
 }

@@ -13,9 +13,9 @@ use dunghan_proto::events::{ListEventsRequest, ListEventsResponse};
 use dunghan_proto::registry as pb;
 use dunghan_proto::registry::registry_service_server::RegistryService;
 use dunghan_proto::r#type::Date;
-use dunghan_rpc::{Caller, Page, field};
+use dunghan_rpc::{Caller, Page, field, read_away};
+use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
-use tokio_stream::Iter;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::convert::{self, Query};
@@ -214,6 +214,7 @@ impl RegistryService for Service {
         let mut received = 0;
         while let Some(row) = stream.message().await.map_err(|e| error::stream_broken(&e))? {
             if received == MOST_ROWS {
+                read_away(&mut stream).await;
                 return Err(error::too_many_rows(MOST_ROWS));
             }
             match convert::row(received, row) {
@@ -268,7 +269,7 @@ impl RegistryService for Service {
         }
     }
 
-    type StreamUnitHistoriesStream = Iter<Messages>;
+    type StreamUnitHistoriesStream = Messages;
 
     async fn stream_unit_histories(
         &self,
@@ -276,24 +277,17 @@ impl RegistryService for Service {
     ) -> Result<Response<Self::StreamUnitHistoriesStream>, Status> {
         Caller::of(&request)?;
         let hierarchy = self.current.get().await?;
-        let known = request.get_ref().known_version;
-        let mut units: Vec<pb::UnitHistory> = if known == hierarchy.version().cast_signed() {
-            Vec::new()
-        } else {
-            histories(&hierarchy).collect()
-        };
-        let mut messages = Vec::with_capacity(units.len() / HISTORIES_AT_ONCE + 1);
-        loop {
-            let rest = units.split_off(units.len().min(HISTORIES_AT_ONCE));
-            messages.push(Ok(pb::StreamUnitHistoriesResponse {
-                hierarchy_version: hierarchy.version().cast_signed(),
-                units: std::mem::replace(&mut units, rest),
-            }));
-            // Without any units there still is one message, for the version.
-            if units.is_empty() {
-                return Ok(Response::new(tokio_stream::iter(messages)));
-            }
-        }
+        let version = hierarchy.version().cast_signed();
+        let known = request.get_ref().known_version == version;
+        let units = if known { 0 } else { hierarchy.len() };
+        // Without any units there still is one message, for the version. Each is made when it is sent: all at once they
+        // take more room than the hierarchy.
+        let messages = (0..units.div_ceil(HISTORIES_AT_ONCE).max(1)).map(move |at| {
+            let units = histories(&hierarchy).skip(at * HISTORIES_AT_ONCE);
+            let units = units.take(if known { 0 } else { HISTORIES_AT_ONCE }).collect();
+            Ok(pb::StreamUnitHistoriesResponse { hierarchy_version: version, units })
+        });
+        Ok(Response::new(Box::pin(tokio_stream::iter(messages))))
     }
 
     async fn list_events(
@@ -306,7 +300,7 @@ impl RegistryService for Service {
     }
 }
 
-type Messages = std::vec::IntoIter<Result<pb::StreamUnitHistoriesResponse, Status>>;
+type Messages = BoxStream<'static, Result<pb::StreamUnitHistoriesResponse, Status>>;
 
 impl Service {
     /// Applies an import to the tables, and then to the copy.

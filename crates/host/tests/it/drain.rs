@@ -27,6 +27,21 @@ async fn who_watches_the_health_is_told_of_the_end_and_holds_nothing_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_has_ended_leaves_all_that_was_written_in_the_file_itself() {
+    let place = Place::new(Engine::Sqlite).await;
+    let mut started = start(suite(), &config(place.folder(), &place.location, &[])).await;
+    started.ready().await.unwrap();
+    let beside = || {
+        let there = std::fs::read_dir(place.folder()).unwrap();
+        let names = there.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with("-wal") || name.ends_with("-shm")).count()
+    };
+    assert!(beside() > 0);
+    started.stop().await.unwrap();
+    assert_eq!(beside(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_never_ends_holds_the_end_up_no_longer_than_the_limit() {
     let place = Place::new(Engine::Sqlite).await;
     let keys = [("server.drain_limit_s", "1")];

@@ -21,10 +21,18 @@ pub(super) struct Address {
 
 /// It does not read as an address.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an address such as http://127.0.0.1:7878")]
-pub struct NotAnAddress(String);
+#[error("{0:?} is not an address such as http://127.0.0.1:7878{1}")]
+pub struct NotAnAddress(String, &'static str);
 
 impl Addresses {
+    /// The address, where there is one only.
+    pub fn only(&self) -> Option<&Uri> {
+        match &*self.0 {
+            [only] => Some(&only.origin),
+            _ => None,
+        }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Address> {
         self.0.iter()
     }
@@ -42,7 +50,11 @@ impl FromStr for Address {
     type Err = NotAnAddress;
 
     fn from_str(text: &str) -> Result<Self, NotAnAddress> {
-        let bad = || NotAnAddress(text.to_owned());
+        let hint = match text.split_once("://") {
+            Some(("https", _)) => "; TLS is not spoken here, so http:// alone",
+            _ => "",
+        };
+        let bad = || NotAnAddress(text.to_owned(), hint);
         let origin: Uri = text.parse().map_err(|_| bad())?;
         let (host, port) = (origin.host().unwrap_or_default(), origin.port_u16());
         let place = port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
@@ -94,6 +106,7 @@ mod tests {
         ] {
             let refused = format!("http://a:1,{bad}").parse::<Addresses>().unwrap_err();
             assert!(refused.to_string().contains(&format!("{bad:?}")), "{refused}");
+            assert_eq!(refused.to_string().contains("TLS"), bad.starts_with("https"), "{refused}");
         }
     }
 }

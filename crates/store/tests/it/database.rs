@@ -56,6 +56,36 @@ async fn a_write_is_there_as_a_whole_or_not_at_all() {
     }
 }
 
+#[tokio::test]
+async fn a_disk_that_was_full_is_written_to_again_when_it_has_room() {
+    let (database, _place) = open(Engine::Sqlite).await;
+    let limit = async |pages: u32| {
+        let pragma = format!("PRAGMA max_page_count = {pages}");
+        database.write(async |write| write.execute_unprepared(&pragma).await).await
+    };
+    limit(1).await.unwrap();
+    let full: Result<_, DbErr> = database
+        .write(async |write| {
+            write.execute_unprepared("UPDATE counter SET n = 1").await?;
+            let large = "INSERT INTO counter (id, n) VALUES (hex(zeroblob(1000000)), 2)";
+            write.execute_unprepared(large).await
+        })
+        .await;
+    assert!(full.unwrap_err().to_string().contains("full"));
+    // SQLite has given the whole transaction up by itself.
+    assert_eq!(number(&database, COUNT).await, 0);
+    limit(1_000_000).await.unwrap();
+    // Nothing of it has stayed behind in the connection: what fails from now on ends, and what succeeds is committed.
+    let failed: Result<(), DbErr> =
+        database.write(async |_| Err(DbErr::Custom("changed its mind".to_owned()))).await;
+    failed.unwrap_err();
+    let written: Result<_, DbErr> = database
+        .write(async |write| write.execute_unprepared("UPDATE counter SET n = 7").await)
+        .await;
+    written.unwrap();
+    assert_eq!(number(&database, COUNT).await, 7);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_many_read_and_then_write_is_not_lost() {
     for engine in ENGINES {

@@ -60,8 +60,8 @@ async fn what_was_begun_may_be_dropped_and_begun_again() {
     init_with_logs_to(&settings, Written::default()).unwrap().shutdown().await;
 }
 
-#[test]
-fn an_endpoint_that_does_not_read_is_refused() {
+#[tokio::test]
+async fn an_endpoint_that_does_not_read_is_refused() {
     let settings = Settings {
         otlp_endpoint: Some("not an address".to_owned()),
         ..Settings::logs(Format::Text, "info")

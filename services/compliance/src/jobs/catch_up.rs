@@ -10,7 +10,7 @@ use dunghan_proto::events::event::Payload;
 use dunghan_rpc::{field, peer_failed};
 use uuid::Uuid;
 
-use super::{Error, Reconciler, SUBMISSION};
+use super::{Error, Opened, Reconciler, SUBMISSION};
 use crate::domain::obligation::{ObligationName, Receipt};
 use crate::store::{NewObligation, Store};
 
@@ -30,8 +30,11 @@ impl Reconciler {
     pub(crate) async fn open(&self) -> Result<u64, Error> {
         let hierarchy = self.units.fresh().await?;
         let today = zone::civil_date(self.clock.now());
-        let mut opened_up_to = self.opened.lock().await;
-        if *opened_up_to == Some((today, hierarchy.version())) {
+        let mut last = self.opened.lock().await;
+        // Counted before they are read: one that comes between is opened at the next look.
+        let regimes = self.store.regime_count().await?;
+        let looking = Some(Opened { today, hierarchy_version: hierarchy.version(), regimes });
+        if *last == looking {
             return Ok(0);
         }
         let mut count = 0;
@@ -55,13 +58,8 @@ impl Reconciler {
                 count += opened;
             }
         }
-        *opened_up_to = Some((today, hierarchy.version()));
+        *last = looking;
         Ok(count)
-    }
-
-    /// Has everything opened anew at the next look: a regime was added.
-    pub(crate) async fn reopen(&self) {
-        *self.opened.lock().await = None;
     }
 
     /// Takes in what submission has received.

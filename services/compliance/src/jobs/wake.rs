@@ -18,11 +18,12 @@ pub(crate) async fn ring_by_cron(
     cron: &str,
     bell: Arc<Notify>,
 ) -> Result<JobScheduler, JobSchedulerError> {
-    let scheduler = JobScheduler::new().await?;
+    // Before the scheduler: one that is dropped at once complains of it.
     let job = Job::new_async_tz(cron, chrono_tz::Asia::Ho_Chi_Minh, move |_, _| {
         let bell = bell.clone();
         Box::pin(async move { bell.notify_one() })
     })?;
+    let scheduler = JobScheduler::new().await?;
     scheduler.add(job).await?;
     scheduler.start().await?;
     Ok(scheduler)

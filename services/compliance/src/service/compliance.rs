@@ -106,7 +106,6 @@ impl ComplianceService for Service {
         self.check_references(&regime).await?;
         let answer = pb::Regime::from(&regime);
         let answer = self.reconciler.store.regime_insert(&regime, key.as_ref(), answer).await?;
-        self.reconciler.reopen().await;
         if let Err(error) = self.reconciler.open().await {
             // The regime is in force all the same, and the next look opens its periods.
             tracing::warn!(error = &error as &dyn std::error::Error, "a new regime was not opened");

@@ -9,7 +9,7 @@ use dunghan_proto::compliance::ErrorReason;
 use dunghan_proto::compliance::dossier_service_server::DossierService;
 use dunghan_proto::compliance::record_dossiers_request::{Header, Message, Row};
 use dunghan_proto::policy::ErrorReason as Common;
-use dunghan_rpc::{Caller, Page, bad_field, bad_field_for, refuse};
+use dunghan_rpc::{Caller, Page, bad_field, bad_field_for, read_away, refuse};
 use prost::Message as _;
 use tonic::{Code, Request, Response, Status, Streaming};
 
@@ -39,6 +39,7 @@ impl Service {
         let announced = usize::try_from(header.row_count)
             .map_err(|_| bad_field("header.row_count", "must not be negative"))?;
         if announced > MOST_ROWS {
+            read_away(stream).await;
             return Err(too_many_rows());
         }
         let (mut rows, mut bytes) = (Vec::with_capacity(announced), 0);
@@ -48,6 +49,7 @@ impl Service {
             };
             bytes += row.encoded_len();
             if rows.len() == MOST_ROWS || bytes > MOST_BYTES {
+                read_away(stream).await;
                 return Err(too_many_rows());
             }
             rows.push(row);

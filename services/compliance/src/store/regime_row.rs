@@ -113,6 +113,11 @@ impl Store {
         rows.into_iter().map(regime::Model::read).collect()
     }
 
+    /// How many regimes there are.
+    pub async fn regime_count(&self) -> Result<u64, Error> {
+        Ok(regime::Entity::find().count(self.database.reader()).await?)
+    }
+
     /// All regimes, by name.
     pub async fn regime_all(&self) -> Result<Vec<Regime>, Error> {
         let rows = regime::Entity::find()

@@ -5,8 +5,10 @@ use dunghan_proto::compliance as pb;
 use dunghan_proto::compliance::regime::DueRule;
 use dunghan_proto::r#type::Date;
 use dunghan_rpc::field;
-use dunghan_testkit::{ENGINES, Engine, fields, refusal};
+use dunghan_store::{Database, Location};
+use dunghan_testkit::{ENGINES, Engine, Place, fields, refusal};
 use futures::future::join_all;
+use sea_orm::{ConnectionTrait as _, DbErr};
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -31,6 +33,25 @@ async fn get(scene: &Scene, name: &str) -> Result<pb::Regime, Status> {
 
 fn named(id: &str) -> pb::Regime {
     pb::Regime { name: format!("regimes/{id}"), ..regime() }
+}
+
+#[tokio::test]
+async fn a_regime_of_a_process_that_did_not_get_to_open_it_is_opened_by_another() {
+    let place = Place::new(Engine::Postgres).await;
+    let Location::Postgres(url) = place.location.clone() else { panic!("not PostgreSQL") };
+    let scene = start(Engine::Sqlite, now()).await.replica(&url, now()).await;
+    scene.create(regime()).await;
+    let before = scene.list(pb::ListObligationsRequest::default()).await.len();
+    assert!(before > 0);
+    // All that such a process has left.
+    let database = Database::open(&place.location, "compliance").await.unwrap();
+    let put = "INSERT INTO regime SELECT 'other', replace(content, '\"cds-24\"', '\"other\"'), \
+               create_us FROM regime";
+    let put: Result<_, DbErr> =
+        database.write(async |write| write.execute_unprepared(put).await).await;
+    put.unwrap();
+    let after = scene.list(pb::ListObligationsRequest::default()).await.len();
+    assert_eq!(after, 2 * before);
 }
 
 #[tokio::test]

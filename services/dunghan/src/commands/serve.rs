@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use dunghan_host::{Clocks, Config, FileClock, LogFormat, Sources, Suite, stopped_by_signal};
+use dunghan_host::{
+    Clocks, Config, FileClock, LogFormat, Sources, Suite, in_words, stopped_by_signal,
+};
 use dunghan_telemetry::{Format, Settings, Telemetry};
 
 use crate::cli::{ConfigArgs, Serve, ShowConfig};
@@ -20,7 +22,7 @@ pub(super) fn read(args: &ConfigArgs) -> Result<Config, Failure> {
     };
     let config = Config::read(&sources, &suite().names())?;
     // Reads each service's section, so that a wrong key there is found now and named.
-    suite().show_config(&config).map_err(|e| Failure::input(format_args!("{e:#}")))?;
+    suite().show_config(&config).map_err(|e| Failure::input(in_words(&e)))?;
     Ok(config)
 }
 

@@ -68,17 +68,18 @@ pub(super) mod identifier {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// Puts the rows of all units together; in no order.
-pub(super) fn histories(
-    units: Vec<unit::Model>,
-    versions: Vec<version::Model>,
-    identifiers: Vec<identifier::Model>,
-) -> Result<Vec<UnitHistory>, UnknownWord> {
-    let empty = |id| UnitHistory { id, versions: Vec::new(), identifiers: Vec::new() };
-    let mut found: HashMap<Uuid, UnitHistory> =
-        units.into_iter().map(|row| (row.id, empty(UnitId::from_uuid(row.id)))).collect();
-    for row in versions {
-        if let Some(history) = found.get_mut(&row.unit_id) {
+/// Puts the rows of all units together: first the units, then what they have.
+#[derive(Debug, Default)]
+pub(super) struct Histories(HashMap<Uuid, UnitHistory>);
+
+impl Histories {
+    pub(super) fn unit(&mut self, row: &unit::Model) {
+        let id = UnitId::from_uuid(row.id);
+        self.0.insert(row.id, UnitHistory { id, versions: Vec::new(), identifiers: Vec::new() });
+    }
+
+    pub(super) fn version(&mut self, row: version::Model) -> Result<(), UnknownWord> {
+        if let Some(history) = self.0.get_mut(&row.unit_id) {
             history.versions.push(Version {
                 validity: Validity { from: row.valid_from, until: row.valid_until },
                 display_name: row.display_name,
@@ -87,9 +88,11 @@ pub(super) fn histories(
                 parent: row.parent_id.map(UnitId::from_uuid),
             });
         }
+        Ok(())
     }
-    for row in identifiers {
-        if let Some(history) = found.get_mut(&row.unit_id) {
+
+    pub(super) fn identifier(&mut self, row: identifier::Model) {
+        if let Some(history) = self.0.get_mut(&row.unit_id) {
             history.identifiers.push(Identifier {
                 scheme: row.scheme,
                 value: row.value,
@@ -97,7 +100,11 @@ pub(super) fn histories(
             });
         }
     }
-    Ok(found.into_values().collect())
+
+    /// In no order.
+    pub(super) fn all(self) -> Vec<UnitHistory> {
+        self.0.into_values().collect()
+    }
 }
 
 /// The rows of a unit's versions.

@@ -1,6 +1,7 @@
 //! ImportUnits.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dunghan_events::Units;
 use dunghan_hierarchy::Hierarchy;
@@ -197,10 +198,17 @@ async fn a_stream_that_does_not_read_applies_nothing() {
 #[tokio::test]
 async fn more_rows_than_one_import_takes_are_refused() {
     let testing = start(ENGINES[0]).await;
-    let rows = std::iter::repeat_n(pb::ImportUnitsRequest::default(), 200_001);
+    // More than are on their way when the server has enough: all are read, lest the refusal be lost.
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = sent.clone();
+    let rows = std::iter::repeat_n(pb::ImportUnitsRequest::default(), 400_000);
+    let rows = rows.inspect(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
     let refused =
         client(&testing, "operator").import_units(tokio_stream::iter(rows)).await.unwrap_err();
     assert_eq!(refusal(&refused), (Code::InvalidArgument, "TOO_MANY_ROWS".to_owned()));
+    assert_eq!(sent.load(Ordering::Relaxed), 400_000);
 }
 
 #[tokio::test]
