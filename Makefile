@@ -1,11 +1,13 @@
 # What there is to do with a checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench image
+.PHONY: help demo test soak lint bench image
 
 # Which tests: every package, or for example `make test TESTS="-p dunghan-registry"`.
 TESTS ?= --workspace
 # Handed to the demo, for example `make demo DEMO_ARGS=--help`.
 DEMO_ARGS ?=
+# Has a soak strike again as it did before; it says which seed it took.
+SEED ?=
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/:.* ## /\t/' | expand -t 8
@@ -16,6 +18,13 @@ demo: ## Start the suite on data of its own and walk through it
 test: ## Run all tests, on SQLite and on a PostgreSQL of its own
 	scripts/setup test
 	scripts/with-postgres scripts/run-tests $(TESTS)
+
+soak: ## Restart and kill a release build and its database under load, again and again; some minutes
+	scripts/setup test
+	cargo build --release -p dunghan
+	DUNGHAN_SOAK_SEED=$(SEED) scripts/with-postgres cargo nextest run --release -p dunghan-tests \
+		--run-ignored only --no-capture chaos::soak::
+	scripts/with-postgres cargo nextest run --release -p dunghan --stress-count 10 crash::
 
 lint: ## Check format, lints, contracts, manifests and documentation; changes nothing
 	scripts/setup lint

@@ -12,6 +12,7 @@ mod raw;
 mod replicas;
 mod roll_up;
 mod setting;
+mod trace;
 mod world;
 
 use dunghan_aggregation::Aggregation;
