@@ -256,7 +256,7 @@ impl Call {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let name = name(code);
+        let name = code_name(code);
         if self.side.kind == SpanKind::Server && tracing::event_enabled!(tracing::Level::DEBUG) {
             // The line says which trace.
             let _inside = self.context.clone().attach();
@@ -344,7 +344,8 @@ impl<B: Body + Unpin> Body for Watched<B> {
     }
 }
 
-fn name(code: Code) -> &'static str {
+/// As the gRPC specification writes it.
+pub fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -22,7 +22,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
-pub use call::{Calls, ClientLayer, ServerLayer, Watched};
+pub use call::{Calls, ClientLayer, ServerLayer, Watched, code_name};
 pub use metric::{dependency_up, meter, metrics_page};
 pub use trace::{Here, continue_from, trace_parent};
 

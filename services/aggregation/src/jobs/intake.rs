@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dunghan_calendar::Period;
 use dunghan_events::{PullError, pull};
+use dunghan_host::LARGEST_ANSWER;
 use dunghan_proto::events::Event;
 use dunghan_proto::events::event::Payload;
 use dunghan_proto::submission::BatchGetReportsRequest;
@@ -19,9 +20,8 @@ use crate::domain::{Obligation, Report, ReportName, Standing};
 use crate::store::Store;
 
 const OWNER: &str = "submission";
-/// Reports asked for at once, and the most bytes of the answer: a report with the longest texts has some 14 MB.
+/// Reports asked for at once: a report with the longest texts has some 14 MB.
 const BATCH: usize = 10;
-const LARGEST_ANSWER: usize = 256 << 20;
 
 /// Follows submission's events. Each report is taken in once, whoever asks for it first.
 #[derive(Debug)]
@@ -91,7 +91,8 @@ impl Intake {
         Ok(reports)
     }
 
-    /// Keeps up until `stop`, at the latest `every` so long. An answer never waits for this; it keeps what an answer has to take in small.
+    /// Keeps up until `stop`, looking after each `every`. An answer never waits for this; it keeps what an answer has to
+    /// take in small.
     pub(crate) async fn follow(self: Arc<Self>, every: Duration, stop: CancellationToken) {
         let mut away = false;
         loop {
