@@ -4,10 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use dunghan_calendar::{Clock as _, SystemClock};
 use dunghan_proto::policy::Role;
 use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
-use dunghan_proto::registry::{ImportUnitsRequest, Kind, Level, ListUnitsRequest};
+use dunghan_proto::registry::{Kind, Level, ListUnitsRequest, UnitRow};
 use dunghan_proto::r#type::Date;
 use dunghan_rpc::{Grant, Identity, Issuer, Over, Peer, Policy};
-use dunghan_testkit::{Engine, Mode, Testing, refusal, start_in};
+use dunghan_testkit::{Engine, Mode, Testing, import_row, refusal, start_in};
 use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
 use tonic::Code;
 
@@ -48,18 +48,22 @@ async fn two_provinces(setting: Setting) -> (Testing, String, String) {
         } else {
             (Kind::Xa, Level::Commune)
         };
-        ImportUnitsRequest {
+        UnitRow {
             code: code.to_owned(),
             parent_code: parent.to_owned(),
             display_name: format!("Đơn vị {code}"),
             kind: kind.into(),
             level: level.into(),
             valid_from_date: Some(Date { year: 2025, month: 7, day: 1 }),
-            ..ImportUnitsRequest::default()
+            ..UnitRow::default()
         }
     };
     let rows = vec![row("24", ""), row("52", ""), row("09427", "24"), row("21733", "52")];
-    let imported = registry.import_units(tokio_stream::iter(rows)).await.unwrap().into_inner();
+    let imported = registry
+        .import_units(tokio_stream::iter(rows.into_iter().map(import_row)))
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!((imported.created_count, imported.problems), (4, vec![]));
     let communes = ListUnitsRequest { levels: vec![Level::Commune.into()], ..Default::default() };
     let communes = registry.list_units(communes).await.unwrap().into_inner().units;

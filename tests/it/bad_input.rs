@@ -13,7 +13,7 @@ use dunghan_proto::submission::{CreateReportRequest, Ratio, Report, UpdateReport
 use dunghan_proto::r#type::Decimal;
 use dunghan_proto::{compliance as pb, registry, submission};
 use dunghan_rpc::{Identity, Issuer, field};
-use dunghan_testkit::{Testing, fields, refusal};
+use dunghan_testkit::{Testing, fields, import_row, refusal};
 use futures::StreamExt as _;
 use tokio::sync::Notify;
 use tonic::{Code, Status};
@@ -444,7 +444,8 @@ async fn a_stream_whose_sender_is_gone_half_way_changes_nothing(setting: Setting
     let testing = busy(setting).await;
     let before = Everything::of(&testing).await;
     // Each row is good; only the rest is missing.
-    let (units, units_sent) = unfinished(vec![row("10001", "24"), row("10002", "24")]);
+    let (units, units_sent) =
+        unfinished(vec![import_row(row("10001", "24")), import_row(row("10002", "24"))]);
     let rows = ["H8", "H9"].map(|number| dossier(number, time("2026-05-15 08:00:00")));
     let (rows, rows_sent) = unfinished(dossier_stream(BAC_NINH[0], 3, rows.into()));
     let mut registry = world::registry(&testing, &["operator"]);
@@ -511,16 +512,16 @@ async fn a_bulk_import_names_every_bad_row_and_applies_none(setting: Setting) {
     let units = vec![
         row("10001", "24"),
         row("1000", "24"),
-        registry::ImportUnitsRequest { display_name: String::new(), ..row("10002", "24") },
-        registry::ImportUnitsRequest { kind: 99, level: 0, ..row("10003", "24") },
+        registry::UnitRow { display_name: String::new(), ..row("10002", "24") },
+        registry::UnitRow { kind: 99, level: 0, ..row("10003", "24") },
         row("10004", "98"),
-        registry::ImportUnitsRequest {
+        registry::UnitRow {
             valid_through_date: Some(field::pb_date(day("2025-06-30"))),
             ..row("10005", "24")
         },
         // Its row has a number of its own.
-        registry::ImportUnitsRequest { row: 70, ..row("10006", "10006") },
-        registry::ImportUnitsRequest {
+        registry::UnitRow { row: 70, ..row("10006", "10006") },
+        registry::UnitRow {
             valid_from_date: Some(field::pb_date(day("2026-01-01"))),
             ..row(BAC_NINH[0], "24")
         },

@@ -12,7 +12,7 @@ use dunghan_proto::submission::submission_service_client::SubmissionServiceClien
 use dunghan_proto::submission::value::Figure;
 use dunghan_proto::{compliance, registry, submission};
 use dunghan_rpc::{Peer, field};
-use dunghan_testkit::{Place, Testing, start_in};
+use dunghan_testkit::{Place, Testing, import_row, start_in};
 use tonic::Status;
 
 use crate::setting::Setting;
@@ -64,13 +64,13 @@ pub(crate) fn nowhere() -> String {
 }
 
 /// A row for a unit of the statistics office's list, by the length of its code.
-pub(crate) fn row(code: &str, parent: &str) -> registry::ImportUnitsRequest {
+pub(crate) fn row(code: &str, parent: &str) -> registry::UnitRow {
     use registry::{Kind, Level};
     let (kind, level) = match code.len() {
         2 => (Kind::Tinh, Level::Province),
         _ => (Kind::Xa, Level::Commune),
     };
-    registry::ImportUnitsRequest {
+    registry::UnitRow {
         code: code.to_owned(),
         parent_code: parent.to_owned(),
         display_name: format!("Đơn vị {code}"),
@@ -81,8 +81,8 @@ pub(crate) fn row(code: &str, parent: &str) -> registry::ImportUnitsRequest {
     }
 }
 
-fn rows() -> Vec<registry::ImportUnitsRequest> {
-    let department = registry::ImportUnitsRequest {
+fn rows() -> Vec<registry::UnitRow> {
+    let department = registry::UnitRow {
         scheme: "so-nganh".to_owned(),
         display_name: "Sở Khoa học và Công nghệ".to_owned(),
         kind: registry::Kind::So.into(),
@@ -91,7 +91,7 @@ fn rows() -> Vec<registry::ImportUnitsRequest> {
         ..row("24.SKHCN", "24")
     };
     // The commune that had its code before the reform is another one.
-    let gone = registry::ImportUnitsRequest {
+    let gone = registry::UnitRow {
         valid_from_date: None,
         valid_through_date: Some(field::pb_date(day("2025-06-30"))),
         ..row("09421", "")
@@ -143,9 +143,9 @@ pub(crate) fn notices(testing: &Testing, grants: &[&str]) -> NoticeServiceClient
 /// Imports units as an operator.
 pub(crate) async fn import(
     testing: &Testing,
-    rows: Vec<registry::ImportUnitsRequest>,
+    rows: Vec<registry::UnitRow>,
 ) -> Result<registry::ImportUnitsResponse, Status> {
-    let rows = tokio_stream::iter(rows);
+    let rows = tokio_stream::iter(rows.into_iter().map(import_row));
     Ok(registry(testing, &["operator"]).import_units(rows).await?.into_inner())
 }
 

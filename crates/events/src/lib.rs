@@ -14,4 +14,7 @@ pub use metric::hierarchy_version;
 pub use outbox::{append, list_events};
 pub use pull::{PullError, pull};
 pub use trace::deliver;
-pub use units::{Units, histories, kind, level, pb_kind, pb_level, validity};
+pub use units::{
+    Units, edge_kind, edges, histories, kind, level, pb_edge, pb_edge_kind, pb_kind, pb_level,
+    validity,
+};

@@ -15,6 +15,9 @@ pub(crate) fn event_name(payload: Option<&Payload>) -> &'static str {
         Some(Payload::UnitsChanged(_)) => "UnitsChanged",
         Some(Payload::ReportSubmitted(_)) => "ReportSubmitted",
         Some(Payload::NoticeCreated(_)) => "NoticeCreated",
+        Some(Payload::ReorganisationApplied(_)) => "ReorganisationApplied",
+        Some(Payload::ContactChanged(_)) => "ContactChanged",
+        Some(Payload::GrantChanged(_)) => "GrantChanged",
         // Of a contract later than this program.
         None => "event",
     }

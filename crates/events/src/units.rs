@@ -1,11 +1,12 @@
 //! The copy of the hierarchy that the services of a process answer from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use dunghan_hierarchy::{
-    Hierarchy, Identifier, Kind, Level, UnitHistory, UnitId, Validity, Version,
+    Edge, EdgeKind, Hierarchy, Identifier, Kind, Level, NotAUnitName, UnitHistory, UnitId,
+    Validity, Version,
 };
 use dunghan_proto::registry as pb;
 use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 const PEER: &str = "registry";
+const REORGANISATIONS: &str = "reorganisations/";
 /// How long a copy may be behind when nobody asked for a unit it does not know.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -143,17 +145,21 @@ async fn load(
     let request = pb::StreamUnitHistoriesRequest { known_version: known.cast_signed() };
     let stream = client.stream_unit_histories(request).await;
     let mut stream = stream.map_err(|e| peer_failed(PEER, e))?.into_inner();
-    let (mut units, mut version) = (Vec::new(), 0);
+    let (mut units, mut edges, mut version) = (Vec::new(), Vec::new(), 0);
+    let mut reorganisations = HashSet::new();
     while let Some(part) = stream.message().await.map_err(|e| peer_failed(PEER, e))? {
         version = part.hierarchy_version.cast_unsigned();
         for unit in part.units {
             units.push(history(unit)?);
         }
+        for one in part.edges {
+            edges.push(edge(&one, &mut reorganisations)?);
+        }
     }
     if known != 0 && version == known {
         return Ok(None);
     }
-    let hierarchy = Hierarchy::build(version, units).map_err(|problems| {
+    let hierarchy = Hierarchy::build_with_edges(version, units, edges).map_err(|problems| {
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
         internal("copying the hierarchy", &std::io::Error::other(first))
     })?;
@@ -221,6 +227,57 @@ fn history(unit: pb::UnitHistory) -> Result<UnitHistory, Status> {
     });
     let identifiers = identifiers.collect::<Result<_, Status>>()?;
     Ok(UnitHistory { id, versions, identifiers })
+}
+
+/// The edges as the contract writes them, for the registry's own answer.
+pub fn edges(hierarchy: &Hierarchy) -> impl Iterator<Item = pb::LineageEdge> + '_ {
+    hierarchy.edges().iter().map(pb_edge)
+}
+
+/// An edge as the contract writes it.
+pub fn pb_edge(edge: &Edge) -> pb::LineageEdge {
+    pb::LineageEdge {
+        predecessor: edge.predecessor.to_string(),
+        successor: edge.successor.to_string(),
+        kind: pb_edge_kind(edge.kind).into(),
+        effective_date: Some(field::pb_date(edge.effective)),
+        reorganisation: format!("{REORGANISATIONS}{}", edge.reorganisation),
+    }
+}
+
+/// `known` holds the ids of reorganisations: thousands of edges are of one.
+fn edge(edge: &pb::LineageEdge, known: &mut HashSet<Arc<str>>) -> Result<Edge, Status> {
+    const DOING: &str = "copying the hierarchy";
+    let unit = |name: &str| name.parse().map_err(|e: NotAUnitName| internal(DOING, &e));
+    let missing = |what| internal(DOING, &std::io::Error::other(what));
+    let id = edge.reorganisation.trim_start_matches(REORGANISATIONS);
+    let reorganisation = match known.get(id) {
+        Some(known) => known.clone(),
+        None => {
+            let new: Arc<str> = id.into();
+            known.insert(new.clone());
+            new
+        }
+    };
+    let effective = field::date("effective_date", edge.effective_date.as_ref())?;
+    Ok(Edge {
+        effective: effective.ok_or_else(|| missing("an edge without a date"))?,
+        predecessor: unit(&edge.predecessor)?,
+        successor: unit(&edge.successor)?,
+        kind: edge_kind(edge.kind()).ok_or_else(|| missing("an edge of no kind"))?,
+        reorganisation,
+    })
+}
+
+/// From the contract's kind; `None` for what no reorganisation states.
+pub fn edge_kind(kind: pb::EdgeKind) -> Option<EdgeKind> {
+    word(kind.as_str_name(), "EDGE_KIND_").parse().ok()
+}
+
+/// The contract's kind: its names are the domain's words.
+pub fn pb_edge_kind(kind: EdgeKind) -> pb::EdgeKind {
+    let name = format!("EDGE_KIND_{}", kind.to_string().to_uppercase());
+    pb::EdgeKind::from_str_name(&name).unwrap_or_default()
 }
 
 /// From the contract's kind; what is not stated is other.
@@ -297,8 +354,16 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_of_edge_that_a_reorganisation_states_is_one_of_the_domain_and_back() {
+        for kind in EdgeKind::ALL {
+            assert_eq!(edge_kind(pb_edge_kind(*kind)), Some(*kind));
+        }
+        assert_eq!(edge_kind(pb::EdgeKind::ThroughChildren), None);
+    }
+
+    #[test]
     fn every_kind_and_level_of_the_contract_is_one_of_the_domain_and_back() {
-        for number in 1..=13 {
+        for number in 1..=14 {
             let pb = pb::Kind::try_from(number).unwrap();
             assert_eq!(pb_kind(kind(pb)), pb);
         }

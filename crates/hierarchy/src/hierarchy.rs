@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 
 use crate::check::{Problem, check};
 use crate::find::Name;
-use crate::{NSO, UnitHistory, UnitId, Validity, Version};
+use crate::{Edge, NSO, UnitHistory, UnitId, Validity, Version};
 
 /// Who holds each code of each scheme, and when, sorted by the beginning.
 pub(crate) type Codes = HashMap<String, HashMap<String, Vec<(UnitId, Validity)>>>;
@@ -21,8 +21,13 @@ pub struct Hierarchy {
     version: u64,
     /// By id.
     units: Vec<UnitHistory>,
-    index: HashMap<UnitId, usize>,
+    pub(crate) index: HashMap<UnitId, usize>,
     codes: Codes,
+    /// In the order of their dates.
+    pub(crate) edges: Vec<Edge>,
+    /// Positions in `edges`, by the unit that they begin or end at.
+    pub(crate) forward: HashMap<usize, Vec<u32>>,
+    pub(crate) back: HashMap<usize, Vec<u32>>,
     /// In the order in which units are listed, so that sorting positions sorts units.
     spans: Vec<Span>,
     /// Positions in `spans`, of each unit and of its children, and of the units without a parent.
@@ -99,7 +104,20 @@ impl Hierarchy {
     /// # Errors
     ///
     /// Every [`Problem`] there is, so that whoever sends a list mends it once.
-    pub fn build(version: u64, mut units: Vec<UnitHistory>) -> Result<Self, Vec<Problem>> {
+    pub fn build(version: u64, units: Vec<UnitHistory>) -> Result<Self, Vec<Problem>> {
+        Self::build_with_edges(version, units, Vec::new())
+    }
+
+    /// As [`Self::build`], with what passed from which unit to which.
+    ///
+    /// # Errors
+    ///
+    /// Every [`Problem`] there is, of the edges too.
+    pub fn build_with_edges(
+        version: u64,
+        mut units: Vec<UnitHistory>,
+        mut edges: Vec<Edge>,
+    ) -> Result<Self, Vec<Problem>> {
         let mut duplicates = Vec::new();
         units.sort_by_key(|history| history.id);
         units.dedup_by(|later, first| {
@@ -118,12 +136,27 @@ impl Hierarchy {
             history.versions.shrink_to_fit();
             history.identifiers.shrink_to_fit();
         }
-        let index = units.iter().enumerate().map(|(at, history)| (history.id, at)).collect();
+        let index: HashMap<UnitId, usize> =
+            units.iter().enumerate().map(|(at, history)| (history.id, at)).collect();
+        edges.sort();
+        edges.dedup();
+        edges.shrink_to_fit();
         let codes = codes(&units);
         let problems = check(&units, &index, &codes);
         if !duplicates.is_empty() || !problems.is_empty() {
             duplicates.extend(problems);
             return Err(duplicates);
+        }
+
+        let (mut forward, mut back) = (HashMap::new(), HashMap::new());
+        for (at, edge) in (0..).zip(&edges) {
+            let lists = [(&mut forward, edge.predecessor), (&mut back, edge.successor)];
+            for (lists, unit) in lists {
+                if let Some(unit) = index.get(&unit) {
+                    let list: &mut Vec<u32> = lists.entry(*unit).or_default();
+                    list.push(at);
+                }
+            }
         }
 
         let spans = spans(&units, &index);
@@ -142,7 +175,20 @@ impl Hierarchy {
         }
         let names =
             units.iter().map(|history| history.versions.iter().map(Name::of).collect()).collect();
-        Ok(Self { version, units, index, codes, spans, own, children, roots, names })
+        Ok(Self {
+            version,
+            units,
+            index,
+            codes,
+            edges,
+            forward,
+            back,
+            spans,
+            own,
+            children,
+            roots,
+            names,
+        })
     }
 
     /// A hierarchy without units, for the time before the first one arrives. Its version is 0.

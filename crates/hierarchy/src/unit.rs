@@ -1,7 +1,6 @@
 //! What is known of one unit over time: its names, kinds, levels and parents, and the codes it holds.
 
 use std::fmt;
-use std::str::FromStr;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,7 @@ pub const NSO: &str = "nso";
 /// A word that is not one of those the data files use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not one of {1}")]
-pub struct UnknownWord(String, String);
+pub struct UnknownWord(pub(crate) String, pub(crate) String);
 
 /// One table per enum, so that reading, printing and listing its words cannot drift apart.
 macro_rules! words {
@@ -29,21 +28,21 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
             }
         }
 
-        impl FromStr for $name {
-            type Err = UnknownWord;
+        impl std::str::FromStr for $name {
+            type Err = $crate::UnknownWord;
 
-            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+            fn from_str(word: &str) -> Result<Self, $crate::UnknownWord> {
                 Self::ALL
                     .iter()
                     .copied()
                     .find(|one| one.as_str() == word)
-                    .ok_or_else(|| UnknownWord(word.to_owned(), [$($word),+].join(", ")))
+                    .ok_or_else(|| $crate::UnknownWord(word.to_owned(), [$($word),+].join(", ")))
             }
         }
     };
@@ -66,6 +65,8 @@ pub enum Level {
     /// Anything else that owes reports.
     Other,
 }
+
+pub(crate) use words;
 
 words!(Level {
     Province = "province",
@@ -104,6 +105,8 @@ pub enum Kind {
     Phong,
     /// A school.
     School,
+    /// Trung tâm, such as a centre that serves citizens at one stop.
+    TrungTam,
     /// Anything else.
     Other,
 }
@@ -121,6 +124,7 @@ words!(Kind {
     So = "so",
     Phong = "phong",
     School = "school",
+    TrungTam = "trung_tam",
     Other = "other",
 });
 

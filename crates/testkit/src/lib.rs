@@ -23,7 +23,7 @@ pub use front::Front;
 pub use place::{ENGINES, Engine, POSTGRES_VARIABLE, Place};
 pub use postgres::Postgres;
 pub use process::{Process, binary};
-pub use registry::{Registry, registry};
+pub use registry::{Registry, import_row, registry};
 pub use testing::{Mode, Testing, start, start_at, start_in};
 
 /// The code and the reason of a refusal.

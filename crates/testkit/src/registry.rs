@@ -1,6 +1,6 @@
 //! A registry for services that only hold a copy of its units.
 
-use dunghan_events::histories;
+use dunghan_events::{edges, histories};
 use dunghan_hierarchy::Hierarchy;
 use dunghan_proto::events::{ListEventsRequest, ListEventsResponse};
 use dunghan_proto::policy::ErrorReason;
@@ -8,6 +8,11 @@ use dunghan_proto::registry as pb;
 use dunghan_proto::registry::registry_service_server::{RegistryService, RegistryServiceServer};
 use dunghan_rpc::refuse;
 use tonic::{Code, Request, Response, Status, Streaming};
+
+/// A row as ImportUnits takes it.
+pub fn import_row(row: pb::UnitRow) -> pb::ImportUnitsRequest {
+    pb::ImportUnitsRequest { row: Some(row), ..Default::default() }
+}
 
 /// Serves whatever `hierarchy` gives at the time of each call, or fails as it does.
 pub fn registry<F>(hierarchy: F) -> RegistryServiceServer<Registry<F>>
@@ -43,7 +48,8 @@ where
         let hierarchy_version = hierarchy.version().cast_signed();
         let known = request.get_ref().known_version == hierarchy_version;
         let units = if known { Vec::new() } else { histories(&hierarchy).collect() };
-        let all = pb::StreamUnitHistoriesResponse { hierarchy_version, units };
+        let edges = if known { Vec::new() } else { edges(&hierarchy).collect() };
+        let all = pb::StreamUnitHistoriesResponse { hierarchy_version, units, edges };
         Ok(Response::new(tokio_stream::once(Ok(all))))
     }
 
@@ -77,6 +83,47 @@ where
         &self,
         _: Request<Streaming<pb::ImportUnitsRequest>>,
     ) -> Answer<pb::ImportUnitsResponse> {
+        unused()
+    }
+
+    async fn commit_unit_import(
+        &self,
+        _: Request<pb::CommitUnitImportRequest>,
+    ) -> Answer<pb::UnitImport> {
+        unused()
+    }
+
+    async fn get_unit_import(
+        &self,
+        _: Request<pb::GetUnitImportRequest>,
+    ) -> Answer<pb::UnitImport> {
+        unused()
+    }
+
+    async fn list_unit_imports(
+        &self,
+        _: Request<pb::ListUnitImportsRequest>,
+    ) -> Answer<pb::ListUnitImportsResponse> {
+        unused()
+    }
+
+    async fn list_unit_import_rows(
+        &self,
+        _: Request<pb::ListUnitImportRowsRequest>,
+    ) -> Answer<pb::ListUnitImportRowsResponse> {
+        unused()
+    }
+
+    type StreamUnitRowsStream = tokio_stream::Empty<Result<pb::StreamUnitRowsResponse, Status>>;
+
+    async fn stream_unit_rows(
+        &self,
+        _: Request<pb::StreamUnitRowsRequest>,
+    ) -> Answer<Self::StreamUnitRowsStream> {
+        unused()
+    }
+
+    async fn get_lineage(&self, _: Request<pb::GetLineageRequest>) -> Answer<pb::Lineage> {
         unused()
     }
 }

@@ -79,6 +79,7 @@ pub(crate) fn unit(hierarchy: &Hierarchy, view: UnitView<'_>) -> pb::Unit {
         valid_from_date: version.validity.from.map(field::pb_date),
         valid_through_date: version.validity.last_day().map(field::pb_date),
         uncertain: !view.certain,
+        hierarchy_version: hierarchy.version().cast_signed(),
     }
 }
 
@@ -95,7 +96,7 @@ pub(crate) struct BadRow {
 }
 
 /// A row of an import; `position` counts from 0.
-pub(crate) fn row(position: usize, row: pb::ImportUnitsRequest) -> Result<Row, BadRow> {
+pub(crate) fn row(position: usize, row: pb::UnitRow) -> Result<Row, BadRow> {
     let counted = i32::try_from(position + 1).unwrap_or(i32::MAX);
     let mut reading = Reading { row: if row.row > 0 { row.row } else { counted }, bad: Vec::new() };
 

@@ -81,7 +81,7 @@ pub fn rows_from_csv(
     reader: impl Read,
     valid_from: Option<NaiveDate>,
     valid_through: Option<NaiveDate>,
-) -> Result<Vec<pb::ImportUnitsRequest>, BadFile> {
+) -> Result<Vec<pb::UnitRow>, BadFile> {
     let mut rows = Vec::new();
     each_line(reader, REQUIRED, OPTIONAL, |line| {
         let code = line.required("code");
@@ -96,7 +96,7 @@ pub fn rows_from_csv(
         else {
             return;
         };
-        rows.push(pb::ImportUnitsRequest {
+        rows.push(pb::UnitRow {
             row: i32::try_from(line.number).unwrap_or(i32::MAX),
             scheme: line.get("scheme").to_owned(),
             code: code.to_owned(),
@@ -109,6 +109,7 @@ pub fn rows_from_csv(
             parent_scheme: line.get("parent_scheme").to_owned(),
             valid_from_date: from.or(valid_from).map(pb_date),
             valid_through_date: through.or(valid_through).map(pb_date),
+            origin_scheme: String::new(),
         });
     })?;
     Ok(rows)
@@ -122,7 +123,7 @@ pub fn rows_from_csv(
 /// # Errors
 ///
 /// None, unless the files were changed for the worse.
-pub fn bundled_units() -> Result<Vec<pb::ImportUnitsRequest>, BadFile> {
+pub fn bundled_units() -> Result<Vec<pb::UnitRow>, BadFile> {
     let mut rows = rows_from_csv(LEGACY.as_bytes(), None, REFORM.pred_opt())?;
     let kept = kept_identities()?;
     let mut current = rows_from_csv(UNITS_2025.as_bytes(), Some(REFORM), None)?;
@@ -154,7 +155,7 @@ fn kept_identities() -> Result<HashMap<String, String>, BadFile> {
 }
 
 /// The later versions of units of 2025.
-fn changes_2026(units: &[pb::ImportUnitsRequest]) -> Result<Vec<pb::ImportUnitsRequest>, BadFile> {
+fn changes_2026(units: &[pb::UnitRow]) -> Result<Vec<pb::UnitRow>, BadFile> {
     let mut changes = Vec::new();
     let columns = [
         "code",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use dunghan_calendar::{Clock, zone};
-use dunghan_events::{histories, list_events};
+use dunghan_events::{edges, histories, list_events};
 use dunghan_hierarchy::{Hierarchy, Level, NSO, UnitId, UnitView};
 use dunghan_proto::events::{ListEventsRequest, ListEventsResponse};
 use dunghan_proto::registry as pb;
@@ -181,7 +181,8 @@ impl RegistryService for Service {
         };
         let views = found.into_iter().filter_map(|unit| hierarchy.unit(unit, as_of));
         let units = views.map(|view| convert::unit(&hierarchy, view)).collect();
-        Ok(Response::new(pb::ResolveUnitResponse { units }))
+        let hierarchy_version = hierarchy.version().cast_signed();
+        Ok(Response::new(pb::ResolveUnitResponse { units, best_count: 0, hierarchy_version }))
     }
 
     async fn list_descendants(
@@ -201,7 +202,13 @@ impl RegistryService for Service {
         view(&hierarchy, unit, as_of)?;
         let units = hierarchy.descendants(unit, as_of);
         let (units, next_page_token, total_size) = paged(&hierarchy, units, as_of, &levels, &page);
-        Ok(Response::new(pb::ListDescendantsResponse { units, next_page_token, total_size }))
+        let hierarchy_version = hierarchy.version().cast_signed();
+        Ok(Response::new(pb::ListDescendantsResponse {
+            units,
+            next_page_token,
+            total_size,
+            hierarchy_version,
+        }))
     }
 
     async fn import_units(
@@ -212,7 +219,8 @@ impl RegistryService for Service {
         let mut stream = request.into_inner();
         let mut staged = Staged::default();
         let mut received = 0;
-        while let Some(row) = stream.message().await.map_err(|e| error::stream_broken(&e))? {
+        while let Some(message) = stream.message().await.map_err(|e| error::stream_broken(&e))? {
+            let row = message.row.unwrap_or_default();
             if received == MOST_ROWS {
                 read_away(&mut stream).await;
                 return Err(error::too_many_rows(MOST_ROWS));
@@ -265,6 +273,7 @@ impl RegistryService for Service {
                 unchanged_count: convert::count(merged.unchanged),
                 problems: Vec::new(),
                 hierarchy_version: version.cast_signed(),
+                ..Default::default()
             }));
         }
     }
@@ -285,9 +294,84 @@ impl RegistryService for Service {
         let messages = (0..units.div_ceil(HISTORIES_AT_ONCE).max(1)).map(move |at| {
             let units = histories(&hierarchy).skip(at * HISTORIES_AT_ONCE);
             let units = units.take(if known { 0 } else { HISTORIES_AT_ONCE }).collect();
-            Ok(pb::StreamUnitHistoriesResponse { hierarchy_version: version, units })
+            let edges = if at == 0 && !known { edges(&hierarchy).collect() } else { Vec::new() };
+            Ok(pb::StreamUnitHistoriesResponse { hierarchy_version: version, units, edges })
         });
         Ok(Response::new(Box::pin(tokio_stream::iter(messages))))
+    }
+
+    async fn commit_unit_import(
+        &self,
+        _: Request<pb::CommitUnitImportRequest>,
+    ) -> Result<Response<pb::UnitImport>, Status> {
+        Err(dunghan_rpc::refuse(
+            tonic::Code::Unimplemented,
+            dunghan_proto::policy::ErrorReason::Internal,
+            "not yet",
+            [],
+        ))
+    }
+
+    async fn get_unit_import(
+        &self,
+        _: Request<pb::GetUnitImportRequest>,
+    ) -> Result<Response<pb::UnitImport>, Status> {
+        Err(dunghan_rpc::refuse(
+            tonic::Code::Unimplemented,
+            dunghan_proto::policy::ErrorReason::Internal,
+            "not yet",
+            [],
+        ))
+    }
+
+    async fn list_unit_imports(
+        &self,
+        _: Request<pb::ListUnitImportsRequest>,
+    ) -> Result<Response<pb::ListUnitImportsResponse>, Status> {
+        Err(dunghan_rpc::refuse(
+            tonic::Code::Unimplemented,
+            dunghan_proto::policy::ErrorReason::Internal,
+            "not yet",
+            [],
+        ))
+    }
+
+    async fn list_unit_import_rows(
+        &self,
+        _: Request<pb::ListUnitImportRowsRequest>,
+    ) -> Result<Response<pb::ListUnitImportRowsResponse>, Status> {
+        Err(dunghan_rpc::refuse(
+            tonic::Code::Unimplemented,
+            dunghan_proto::policy::ErrorReason::Internal,
+            "not yet",
+            [],
+        ))
+    }
+
+    type StreamUnitRowsStream = BoxStream<'static, Result<pb::StreamUnitRowsResponse, Status>>;
+
+    async fn stream_unit_rows(
+        &self,
+        _: Request<pb::StreamUnitRowsRequest>,
+    ) -> Result<Response<Self::StreamUnitRowsStream>, Status> {
+        Err(dunghan_rpc::refuse(
+            tonic::Code::Unimplemented,
+            dunghan_proto::policy::ErrorReason::Internal,
+            "not yet",
+            [],
+        ))
+    }
+
+    async fn get_lineage(
+        &self,
+        _: Request<pb::GetLineageRequest>,
+    ) -> Result<Response<pb::Lineage>, Status> {
+        Err(dunghan_rpc::refuse(
+            tonic::Code::Unimplemented,
+            dunghan_proto::policy::ErrorReason::Internal,
+            "not yet",
+            [],
+        ))
     }
 
     async fn list_events(

@@ -152,11 +152,14 @@ fn lines(bad: dunghan_registry::BadFile) -> Vec<String> {
 /// Sends rows, all or none; bad ones come back as what is wrong with the input.
 pub(crate) async fn import(
     client: &Client,
-    rows: Vec<pb::ImportUnitsRequest>,
+    rows: Vec<pb::UnitRow>,
 ) -> Result<pb::ImportUnitsResponse, Failure> {
     let bar = output::progress("Units", rows.len());
     let sent = bar.clone();
-    let stream = tokio_stream::iter(rows.into_iter().inspect(move |_| sent.inc(1)));
+    let stream = tokio_stream::iter(rows.into_iter().map(move |row| {
+        sent.inc(1);
+        pb::ImportUnitsRequest { row: Some(row), ..Default::default() }
+    }));
     let answer = client.registry().import_units(stream).await?.into_inner();
     bar.finish_and_clear();
     if answer.problems.is_empty() {

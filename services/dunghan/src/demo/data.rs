@@ -1,6 +1,6 @@
 //! The data files that come with the demonstration. They are in the formats that the commands import.
 
-use dunghan_proto::registry::ImportUnitsRequest;
+use dunghan_proto::registry::UnitRow;
 
 use super::ledger::Parameters;
 use crate::failure::Failure;
@@ -18,7 +18,7 @@ const REPORTS: [(&str, &str); 5] = [
 ];
 
 /// The department that receives the monthly reports of a province's communes.
-pub(crate) fn departments() -> Result<Vec<ImportUnitsRequest>, Failure> {
+pub(crate) fn departments() -> Result<Vec<UnitRow>, Failure> {
     dunghan_registry::rows_from_csv(DEPARTMENTS.as_bytes(), None, None)
         .map_err(|bad| Failure::Input(bad.lines.iter().map(ToString::to_string).collect()))
 }

@@ -20,7 +20,7 @@ use dunghan_proto::submission;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use dunghan_proto::submission::value::Figure;
 use dunghan_store::Location;
-use dunghan_testkit::{Engine, Place, Postgres, binary, eventually};
+use dunghan_testkit::{Engine, Place, Postgres, binary, eventually, import_row};
 use tempfile::TempDir;
 use tonic::Status;
 
@@ -101,7 +101,7 @@ async fn set_up(client: &Client) {
     let province = std::iter::once(row("24", ""));
     let rows = province.chain((0..COMMUNES).map(|number| row(&code(number), "24")));
     let mut registry = RegistryServiceClient::new(client.0.clone());
-    let rows = tokio_stream::iter(rows.collect::<Vec<_>>());
+    let rows = tokio_stream::iter(rows.map(import_row).collect::<Vec<_>>());
     assert_eq!(registry.import_units(rows).await.unwrap().into_inner().problems, []);
     let request = pb::CreateRegimeRequest { regime: Some(regime()), ..Default::default() };
     client.compliance().create_regime(request).await.unwrap();

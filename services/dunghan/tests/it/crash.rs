@@ -19,7 +19,7 @@ use dunghan_proto::registry;
 use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
 use dunghan_rpc::{Identity, Issuer, Peer, field, peer};
 use dunghan_store::Location;
-use dunghan_testkit::{Engine, Place};
+use dunghan_testkit::{Engine, Place, import_row};
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use tempfile::TempDir;
@@ -52,12 +52,12 @@ pub(crate) fn code(number: usize) -> String {
     format!("{:05}", 10_000 + number)
 }
 
-pub(crate) fn row(code: &str, parent: &str) -> registry::ImportUnitsRequest {
+pub(crate) fn row(code: &str, parent: &str) -> registry::UnitRow {
     let (kind, level) = match parent {
         "" => (registry::Kind::Tinh, registry::Level::Province),
         _ => (registry::Kind::Xa, registry::Level::Commune),
     };
-    registry::ImportUnitsRequest {
+    registry::UnitRow {
         code: code.to_owned(),
         parent_code: parent.to_owned(),
         display_name: format!("Đơn vị {code}"),
@@ -157,7 +157,8 @@ impl Client {
     async fn send(&self, batch: &Batch, sent: Sent) -> Result<(), Status> {
         let problems = match *batch {
             Batch::Units(from, to) => {
-                let rows: Vec<_> = (from..to).map(|number| row(&code(number), "24")).collect();
+                let rows = (from..to).map(|number| import_row(row(&code(number), "24")));
+                let rows: Vec<_> = rows.collect();
                 let mut client = RegistryServiceClient::new(self.0.clone());
                 let answer = client.import_units(sending(rows, sent)).await?.into_inner();
                 answer.problems.len()
@@ -390,7 +391,7 @@ async fn kill(
 
 /// The province and its first communes, and a regime by which they are all late already.
 async fn set_up(client: &Client, communes: usize, ledger: &mut Ledger) {
-    let province = tokio_stream::once(row("24", ""));
+    let province = tokio_stream::once(import_row(row("24", "")));
     let mut registry = RegistryServiceClient::new(client.0.clone());
     let imported = registry.import_units(province).await.unwrap().into_inner();
     assert_eq!(imported.problems, []);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn rows(text: &str) -> Result<Vec<pb::ImportUnitsRequest>, Vec<String>> {
+fn rows(text: &str) -> Result<Vec<pb::UnitRow>, Vec<String>> {
     rows_from_csv(text.as_bytes(), None, None)
         .map_err(|bad| bad.lines.iter().map(ToString::to_string).collect())
 }
@@ -12,7 +12,7 @@ fn the_bundled_rows_are_both_lists_and_what_changed_since() {
     let rows = bundled_units().unwrap();
     assert_eq!(rows.len(), 10_794 + 3_355 + 3);
     let reform = Some(pb_date(REFORM));
-    let later = |row: &&pb::ImportUnitsRequest| !row.origin_code.is_empty();
+    let later = |row: &&pb::UnitRow| !row.origin_code.is_empty();
     let kept = rows.iter().filter(later).filter(|row| row.valid_from_date == reform);
     assert_eq!(kept.count(), 121 + 11 + 11);
 
@@ -41,7 +41,7 @@ fn a_list_of_units_reads_with_or_without_the_columns_that_it_may_have() {
     let read = rows_from_csv(short.as_bytes(), day("2026-09-20"), day("2026-12-31")).unwrap();
     assert_eq!(
         read,
-        [pb::ImportUnitsRequest {
+        [pb::UnitRow {
             row: 2,
             code: "24".to_owned(),
             display_name: "Thành phố Bắc Ninh".to_owned(),

@@ -11,7 +11,7 @@ use dunghan_proto::registry as pb;
 use dunghan_registry::store::Store;
 use dunghan_rpc::Peer;
 use dunghan_store::Database;
-use dunghan_testkit::{ENGINES, Testing, eventually, refusal};
+use dunghan_testkit::{ENGINES, Testing, eventually, import_row, refusal};
 use futures::StreamExt as _;
 use tokio::sync::Notify;
 use tonic::client::Grpc;
@@ -92,30 +92,23 @@ async fn a_bad_import_names_every_bad_row_and_applies_nothing() {
         let good = row("09436", "Xã Mão Điền", "24", "2025-07-01", "");
         let rows = vec![
             good.clone(),
-            pb::ImportUnitsRequest { kind: 0, level: 99, ..good.clone() },
-            pb::ImportUnitsRequest {
-                code: "9436".to_owned(),
-                display_name: " ".to_owned(),
-                ..good.clone()
-            },
-            pb::ImportUnitsRequest { code: "0943 6".to_owned(), ..good.clone() },
-            pb::ImportUnitsRequest {
+            pb::UnitRow { kind: 0, level: 99, ..good.clone() },
+            pb::UnitRow { code: "9436".to_owned(), display_name: " ".to_owned(), ..good.clone() },
+            pb::UnitRow { code: "0943 6".to_owned(), ..good.clone() },
+            pb::UnitRow {
                 valid_through_date: date("2025-06-30"),
                 origin_date: date("2025-07-01"),
                 parent_scheme: "nso".to_owned(),
                 parent_code: String::new(),
                 ..good.clone()
             },
-            pb::ImportUnitsRequest {
-                row: 70,
-                ..row("09442", "Xã Gia Đông", "262", "2025-07-01", "")
-            },
+            pb::UnitRow { row: 70, ..row("09442", "Xã Gia Đông", "262", "2025-07-01", "") },
             row("09439", "Xã Song Liễu", "98", "2025-07-01", ""),
             row("09430", "Xã Ngũ Thái", "24", "2026-01-01", ""),
-            pb::ImportUnitsRequest { valid_from_date: date("2025-01-01"), ..city() },
+            pb::UnitRow { valid_from_date: date("2025-01-01"), ..city() },
             row("301", "Huyện Một", "302", "2025-07-01", ""),
             row("302", "Huyện Hai", "301", "2025-07-01", ""),
-            pb::ImportUnitsRequest { origin_code: "27".to_owned(), ..city() },
+            pb::UnitRow { origin_code: "27".to_owned(), ..city() },
         ];
         let answer = import(&mut client(&testing, "operator"), rows).await;
         assert_eq!(
@@ -165,7 +158,7 @@ async fn an_import_that_is_cut_off_applies_nothing() {
             },
         ));
         let mut importing = operator.clone();
-        let call = tokio::spawn(async move { importing.import_units(rows).await });
+        let call = tokio::spawn(async move { importing.import_units(rows.map(import_row)).await });
         waiting.notified().await;
         // On the same connection, so the rows are on their way before its answer is.
         let listed = operator.list_units(pb::ListUnitsRequest::default()).await.unwrap();
@@ -201,12 +194,14 @@ async fn more_rows_than_one_import_takes_are_refused() {
     // More than are on their way when the server has enough: all are read, lest the refusal be lost.
     let sent = Arc::new(AtomicUsize::new(0));
     let count = sent.clone();
-    let rows = std::iter::repeat_n(pb::ImportUnitsRequest::default(), 400_000);
+    let rows = std::iter::repeat_n(pb::UnitRow::default(), 400_000);
     let rows = rows.inspect(move |_| {
         count.fetch_add(1, Ordering::Relaxed);
     });
-    let refused =
-        client(&testing, "operator").import_units(tokio_stream::iter(rows)).await.unwrap_err();
+    let refused = client(&testing, "operator")
+        .import_units(tokio_stream::iter(rows.map(import_row)))
+        .await
+        .unwrap_err();
     assert_eq!(refusal(&refused), (Code::InvalidArgument, "TOO_MANY_ROWS".to_owned()));
     assert_eq!(sent.load(Ordering::Relaxed), 400_000);
 }
@@ -215,12 +210,12 @@ async fn more_rows_than_one_import_takes_are_refused() {
 async fn only_an_operator_imports() {
     let testing = start(ENGINES[0]).await;
     for role in ["reader", "supervisor", "importer", "service"] {
-        let rows = tokio_stream::iter(tree());
+        let rows = tokio_stream::iter(tree()).map(import_row);
         let refused = client(&testing, role).import_units(rows).await.unwrap_err();
         assert_eq!(refusal(&refused), (Code::PermissionDenied, "ROLE_MISSING".to_owned()));
     }
     let refused = Client::new(testing.anonymous())
-        .import_units(tokio_stream::iter(tree()))
+        .import_units(tokio_stream::iter(tree()).map(import_row))
         .await
         .unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);

@@ -19,7 +19,7 @@ use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
 use dunghan_proto::r#type::Date;
 use dunghan_registry::Registry;
 use dunghan_rpc::{Peer, field};
-use dunghan_testkit::{Engine, Testing};
+use dunghan_testkit::{Engine, Testing, import_row};
 
 type Client = RegistryServiceClient<Peer>;
 
@@ -51,7 +51,7 @@ fn client(testing: &Testing, role: &str) -> Client {
 }
 
 /// A row about a unit of the statistics office's list; dates and parent may be empty.
-fn row(code: &str, name: &str, parent: &str, from: &str, through: &str) -> pb::ImportUnitsRequest {
+fn row(code: &str, name: &str, parent: &str, from: &str, through: &str) -> pb::UnitRow {
     let kinds = [
         ("Tỉnh", pb::Kind::Tinh, pb::Level::Province),
         ("Thành phố", pb::Kind::ThanhPho, pb::Level::Province),
@@ -62,7 +62,7 @@ fn row(code: &str, name: &str, parent: &str, from: &str, through: &str) -> pb::I
     ];
     let known = kinds.iter().find(|(word, ..)| name.starts_with(word));
     let (_, kind, level) = *known.expect("a name with its kind");
-    pb::ImportUnitsRequest {
+    pb::UnitRow {
         code: code.to_owned(),
         display_name: name.to_owned(),
         kind: kind.into(),
@@ -75,7 +75,7 @@ fn row(code: &str, name: &str, parent: &str, from: &str, through: &str) -> pb::I
 }
 
 /// Three provinces, of which two had the code 24 one after the other, and some of what is below them.
-fn tree() -> Vec<pb::ImportUnitsRequest> {
+fn tree() -> Vec<pb::UnitRow> {
     let reform = "2025-07-01";
     vec![
         row("24", "Tỉnh Bắc Giang", "", "", "2025-06-30"),
@@ -87,7 +87,7 @@ fn tree() -> Vec<pb::ImportUnitsRequest> {
         row("09427", "Phường Trí Quả", "24", reform, ""),
         row("09430", "Xã Đại Đồng", "24", reform, ""),
         row("09433", "Xã Đại Đông", "24", reform, ""),
-        pb::ImportUnitsRequest {
+        pb::UnitRow {
             scheme: "dinh_danh".to_owned(),
             kind: pb::Kind::So.into(),
             level: pb::Level::Department.into(),
@@ -99,16 +99,20 @@ fn tree() -> Vec<pb::ImportUnitsRequest> {
 }
 
 /// The province 24 of the reform as a city.
-fn city() -> pb::ImportUnitsRequest {
-    pb::ImportUnitsRequest {
+fn city() -> pb::UnitRow {
+    pb::UnitRow {
         origin_code: "24".to_owned(),
         origin_date: date("2025-07-01"),
         ..row("24", "Thành phố Bắc Ninh", "", "2026-09-20", "")
     }
 }
 
-async fn import(client: &mut Client, rows: Vec<pb::ImportUnitsRequest>) -> pb::ImportUnitsResponse {
-    client.import_units(tokio_stream::iter(rows)).await.unwrap().into_inner()
+async fn import(client: &mut Client, rows: Vec<pb::UnitRow>) -> pb::ImportUnitsResponse {
+    client
+        .import_units(tokio_stream::iter(rows.into_iter().map(import_row)))
+        .await
+        .unwrap()
+        .into_inner()
 }
 
 /// How long PostgreSQL may keep an event back: until every transaction that runs on the server has ended, those of
@@ -116,7 +120,7 @@ async fn import(client: &mut Client, rows: Vec<pb::ImportUnitsRequest>) -> pb::I
 const SOON: Duration = Duration::from_secs(30);
 
 /// Imports what must be good.
-async fn imported(testing: &Testing, rows: Vec<pb::ImportUnitsRequest>) {
+async fn imported(testing: &Testing, rows: Vec<pb::UnitRow>) {
     let answer = import(&mut client(testing, "operator"), rows).await;
     assert_eq!(answer.problems, []);
 }

@@ -36,6 +36,7 @@ async fn a_unit_is_what_it_is_on_the_date() {
                 valid_from_date: date("2025-07-01"),
                 valid_through_date: date("2026-09-19"),
                 uncertain: false,
+                hierarchy_version: 1,
             }
         );
         // Without a date: today, by the clock of Viet Nam.
