@@ -36,8 +36,9 @@ lint: ## Check format, lints, contracts, manifests and documentation; changes no
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 bench: ## Measure what the suite costs, in a release build; some minutes
+	scripts/setup test
 	cargo build --release -p dunghan
-	cargo bench -p dunghan-benches
+	scripts/with-postgres cargo bench -p dunghan-benches
 
 image: ## Build the image without a container engine, into dist/, and prove that it runs; some minutes
 	scripts/setup image

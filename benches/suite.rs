@@ -4,12 +4,12 @@
 //! Each figure is a ratio within one run, or stands against a generous ceiling: machines differ. Run by `make bench`.
 
 use std::hint::black_box;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use dunghan_benches::{Table, median};
 use dunghan_calendar::{Clock as _, SystemClock};
 use dunghan_host::{Running, Spec, Start, Suite};
 use dunghan_proto::aggregation as pb;
@@ -98,7 +98,7 @@ fn main() -> ExitCode {
         all_in_one(&place, &mut table).await;
         four_processes(&place, &mut table);
     });
-    table.print()
+    table.verdict()
 }
 
 /// The same handler and the same message over a socket, with all layers before it and with none.
@@ -212,33 +212,4 @@ fn four_processes(place: &Place, table: &mut Table) {
         }
     }
     table.row("four processes: from start to serving", median(seconds), 3.0, "s");
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
-}
-
-/// What came out, beside what it should stay below.
-#[derive(Default)]
-struct Table {
-    over: bool,
-}
-
-impl Table {
-    fn row(&mut self, what: &str, figure: f64, ceiling: f64, unit: &str) {
-        let verdict = match ceiling {
-            f64::INFINITY => String::new(),
-            _ if figure <= ceiling => format!("within {ceiling} {unit}"),
-            _ => format!("over {ceiling} {unit}"),
-        };
-        self.over |= figure > ceiling;
-        let row = format!("{what:<45} {figure:>8.2} {unit:<2} {verdict}");
-        // Whoever has stopped reading has seen enough.
-        let _ = writeln!(std::io::stdout(), "{row}");
-    }
-
-    fn print(self) -> ExitCode {
-        if self.over { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-    }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chrono::NaiveDate;
 
 use crate::hierarchy::Codes;
-use crate::{UnitHistory, UnitId, Validity};
+use crate::{Edge, UnitHistory, UnitId, Validity};
 
 /// One thing that keeps histories from being a hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,12 +13,6 @@ pub enum Problem {
     /// Two histories have one id; only the first was looked at.
     #[error("{unit} is given twice")]
     DuplicateUnit {
-        /// The unit.
-        unit: UnitId,
-    },
-    /// A unit that never is anything.
-    #[error("{unit} has no version")]
-    NoVersion {
         /// The unit.
         unit: UnitId,
     },
@@ -102,14 +96,39 @@ pub enum Problem {
         /// The first day on which they are; `None` where it is unknown.
         from: Option<NaiveDate>,
     },
+    /// A unit that comes after itself.
+    #[error("{} passes to itself on {}", .edge.predecessor, .edge.effective)]
+    EdgeToItself {
+        /// The edge.
+        edge: Edge,
+    },
+    /// An edge from or to something that is not among the units.
+    #[error("{}, of which {unit} does not exist", passing(.edge))]
+    EdgeUnitUnknown {
+        /// The edge.
+        edge: Edge,
+        /// What does not exist.
+        unit: UnitId,
+    },
+    /// A predecessor that is not there to pass anything on.
+    #[error("{}, but the first was not valid on the day before", passing(.edge))]
+    PredecessorNotValid {
+        /// The edge.
+        edge: Edge,
+    },
+    /// A successor that is not there to receive anything.
+    #[error("{}, but the second is not valid on that day", passing(.edge))]
+    SuccessorNotValid {
+        /// The edge.
+        edge: Edge,
+    },
 }
 
 impl Problem {
-    /// The units that have the problem.
+    /// The units that have the problem; of an edge both ends.
     pub fn units(&self) -> Vec<UnitId> {
         match self {
             Self::DuplicateUnit { unit }
-            | Self::NoVersion { unit }
             | Self::BlankName { unit, .. }
             | Self::EmptyValidity { unit, .. }
             | Self::OverlappingVersions { unit, .. }
@@ -118,6 +137,10 @@ impl Problem {
             | Self::ParentNotValid { unit, .. } => vec![*unit],
             Self::CodeHeldTwice { first, second, .. } => vec![*first, *second],
             Self::Cycle { units, .. } => units.clone(),
+            Self::EdgeToItself { edge } => vec![edge.predecessor],
+            Self::EdgeUnitUnknown { edge, .. }
+            | Self::PredecessorNotValid { edge }
+            | Self::SuccessorNotValid { edge } => vec![edge.predecessor, edge.successor],
         }
     }
 }
@@ -126,15 +149,20 @@ fn list(units: &[UnitId]) -> String {
     units.iter().map(UnitId::to_string).collect::<Vec<_>>().join(", ")
 }
 
+fn passing(edge: &Edge) -> String {
+    format!("{} passes to {} on {}", edge.predecessor, edge.successor, edge.effective)
+}
+
 fn first_day(from: &Option<NaiveDate>) -> String {
     from.map_or_else(|| "an unknown day".to_owned(), |day| day.to_string())
 }
 
-/// All problems of these units, whose versions and identifiers are sorted by their beginning.
+/// All problems of these units, whose versions and identifiers are sorted by their beginning, and of the edges between them.
 pub(crate) fn check(
     units: &[UnitHistory],
     index: &HashMap<UnitId, usize>,
     codes: &Codes,
+    edges: &[Edge],
 ) -> Vec<Problem> {
     let lives: Vec<Vec<Validity>> = units.iter().map(UnitHistory::lives).collect();
     let mut problems = Vec::new();
@@ -144,14 +172,14 @@ pub(crate) fn check(
     }
     codes_held_twice(codes, &mut problems);
     cycles(units, index, &mut problems);
+    for edge in edges {
+        one_edge(edge, |unit| index.get(&unit).map(|at| &units[*at]), &mut problems);
+    }
     problems
 }
 
 fn one_unit(history: &UnitHistory, problems: &mut Vec<Problem>) {
     let unit = history.id;
-    if history.versions.is_empty() {
-        problems.push(Problem::NoVersion { unit });
-    }
     for version in &history.versions {
         let validity = version.validity;
         if version.display_name.trim().is_empty() {
@@ -278,5 +306,35 @@ fn cycles(units: &[UnitHistory], index: &HashMap<UnitId, usize>, problems: &mut 
                     .and_then(|parent| index.get(&parent).copied());
             }
         }
+    }
+}
+
+fn one_edge<'a>(
+    edge: &Edge,
+    history: impl Fn(UnitId) -> Option<&'a UnitHistory>,
+    problems: &mut Vec<Problem>,
+) {
+    let whole = || edge.clone();
+    if edge.predecessor == edge.successor {
+        problems.push(Problem::EdgeToItself { edge: whole() });
+        return;
+    }
+    match history(edge.predecessor) {
+        None => {
+            problems.push(Problem::EdgeUnitUnknown { edge: whole(), unit: edge.predecessor });
+        }
+        Some(unit) => {
+            let day_before = edge.effective.pred_opt();
+            if day_before.and_then(|day| unit.version_on(day)).is_none() {
+                problems.push(Problem::PredecessorNotValid { edge: whole() });
+            }
+        }
+    }
+    match history(edge.successor) {
+        None => problems.push(Problem::EdgeUnitUnknown { edge: whole(), unit: edge.successor }),
+        Some(unit) if unit.version_on(edge.effective).is_none() => {
+            problems.push(Problem::SuccessorNotValid { edge: whole() });
+        }
+        Some(_) => {}
     }
 }

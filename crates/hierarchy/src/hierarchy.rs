@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 
 use crate::check::{Problem, check};
 use crate::find::Name;
+use crate::lists::Lists;
 use crate::{Edge, NSO, UnitHistory, UnitId, Validity, Version};
 
 /// Who holds each code of each scheme, and when, sorted by the beginning.
@@ -20,29 +21,28 @@ pub(crate) type Codes = HashMap<String, HashMap<String, Vec<(UnitId, Validity)>>
 pub struct Hierarchy {
     version: u64,
     /// By id.
-    units: Vec<UnitHistory>,
+    pub(crate) units: Vec<UnitHistory>,
     pub(crate) index: HashMap<UnitId, usize>,
     codes: Codes,
     /// In the order of their dates.
     pub(crate) edges: Vec<Edge>,
     /// Positions in `edges`, by the unit that they begin or end at.
-    pub(crate) forward: HashMap<usize, Vec<u32>>,
-    pub(crate) back: HashMap<usize, Vec<u32>>,
+    pub(crate) forward: Lists,
+    pub(crate) back: Lists,
     /// In the order in which units are listed, so that sorting positions sorts units.
     spans: Vec<Span>,
     /// Positions in `spans`, of each unit and of its children, and of the units without a parent.
-    own: Vec<Vec<usize>>,
-    children: Vec<Vec<usize>>,
-    roots: Vec<usize>,
-    /// By unit and version.
-    names: Vec<Vec<Name>>,
+    own: Lists,
+    children: Lists,
+    roots: Vec<u32>,
+    /// What each unit is called in each of `spans`.
+    names: Vec<Name>,
 }
 
 /// A stretch of time in which a unit has one version and one statistics code, and so one parent and one place in lists.
 #[derive(Clone)]
 struct Span {
     unit: usize,
-    version: usize,
     parent: Option<usize>,
     validity: Validity,
 }
@@ -108,11 +108,12 @@ impl Hierarchy {
         Self::build_with_edges(version, units, Vec::new())
     }
 
-    /// As [`Self::build`], with what passed from which unit to which.
+    /// As [`Self::build`], with what passed from which unit to which. An edge that is given twice is there once.
     ///
     /// # Errors
     ///
-    /// Every [`Problem`] there is, of the edges too.
+    /// Every [`Problem`] there is, of the edges too: one joins two units, of which the predecessor exists on the day before it
+    /// and the successor on its day.
     pub fn build_with_edges(
         version: u64,
         mut units: Vec<UnitHistory>,
@@ -142,39 +143,20 @@ impl Hierarchy {
         edges.dedup();
         edges.shrink_to_fit();
         let codes = codes(&units);
-        let problems = check(&units, &index, &codes);
+        let problems = check(&units, &index, &codes, &edges);
         if !duplicates.is_empty() || !problems.is_empty() {
             duplicates.extend(problems);
             return Err(duplicates);
         }
 
-        let (mut forward, mut back) = (HashMap::new(), HashMap::new());
-        for (at, edge) in (0..).zip(&edges) {
-            let lists = [(&mut forward, edge.predecessor), (&mut back, edge.successor)];
-            for (lists, unit) in lists {
-                if let Some(unit) = index.get(&unit) {
-                    let list: &mut Vec<u32> = lists.entry(*unit).or_default();
-                    list.push(at);
-                }
-            }
-        }
-
-        let spans = spans(&units, &index);
-        let mut own = vec![Vec::new(); units.len()];
-        let mut children = vec![Vec::new(); units.len()];
-        let mut roots = Vec::new();
-        for (at, span) in spans.iter().enumerate() {
-            own[span.unit].push(at);
-            match span.parent {
-                Some(parent) => children[parent].push(at),
-                None => roots.push(at),
-            }
-        }
-        for list in own.iter_mut().chain(&mut children) {
-            list.shrink_to_fit();
-        }
-        let names =
-            units.iter().map(|history| history.versions.iter().map(Name::of).collect()).collect();
+        let (spans, names): (Vec<Span>, Vec<Name>) = spans(&units, &index).into_iter().unzip();
+        let end = |unit: &UnitId| index.get(unit).copied();
+        let forward = Lists::new(units.len(), edges.iter().map(|edge| end(&edge.predecessor)));
+        let back = Lists::new(units.len(), edges.iter().map(|edge| end(&edge.successor)));
+        let own = Lists::new(units.len(), spans.iter().map(|span| Some(span.unit)));
+        let children = Lists::new(units.len(), spans.iter().map(|span| span.parent));
+        let roots = (0..).zip(&spans).filter(|(_, span)| span.parent.is_none());
+        let roots = roots.map(|(at, _)| at).collect();
         Ok(Self {
             version,
             units,
@@ -201,7 +183,7 @@ impl Hierarchy {
         self.version
     }
 
-    /// How many units there are, of all times.
+    /// How many units there are, of all times, with those that were taken back.
     pub fn len(&self) -> usize {
         self.units.len()
     }
@@ -224,9 +206,7 @@ impl Hierarchy {
     /// The day on which to look a unit up: the date itself, or the unit's last day where it has ended before.
     pub fn known_on(&self, id: UnitId, date: NaiveDate) -> NaiveDate {
         let ended = self.get(id).filter(|history| history.version_on(date).is_none());
-        let versions = ended.into_iter().flat_map(|history| &history.versions);
-        let last_days = versions.filter_map(|version| version.validity.last_day());
-        last_days.filter(|last| *last < date).max().unwrap_or(date)
+        ended.and_then(|history| history.ended_before(date)).unwrap_or(date)
     }
 
     /// A unit on a date, or `None` if it does not exist then.
@@ -247,21 +227,24 @@ impl Hierarchy {
         value: &str,
         as_of: NaiveDate,
     ) -> Result<UnitId, LookupError> {
-        let held = self
-            .codes
-            .get(scheme)
-            .and_then(|values| values.get(value))
-            .ok_or(LookupError::Unknown)?;
-        held.iter()
-            .find(|(_, validity)| validity.contains(as_of))
-            .map(|(unit, _)| *unit)
-            .ok_or_else(|| LookupError::NotValidOn { held: held.clone() })
+        let held = self.holders(scheme, value);
+        let holder = held.iter().find(|(_, validity)| validity.contains(as_of));
+        holder.map(|(unit, _)| *unit).ok_or_else(|| match held {
+            [] => LookupError::Unknown,
+            held => LookupError::NotValidOn { held: held.to_vec() },
+        })
+    }
+
+    /// Who held a code and when, the earliest first.
+    pub fn holders(&self, scheme: &str, value: &str) -> &[(UnitId, Validity)] {
+        let held = self.codes.get(scheme).and_then(|values| values.get(value));
+        held.map_or(&[], Vec::as_slice)
     }
 
     /// The units directly under this one on a date.
     pub fn children(&self, id: UnitId, as_of: NaiveDate) -> Vec<UnitId> {
         let Some(&at) = self.index.get(&id) else { return Vec::new() };
-        self.ids(self.valid(&self.children[at], as_of))
+        self.ids(self.valid(self.children.of(at), as_of))
     }
 
     /// The units without a parent on a date.
@@ -271,16 +254,18 @@ impl Hierarchy {
 
     /// The units above this one on a date, the nearest first; none if it does not exist then.
     pub fn ancestors(&self, id: UnitId, as_of: NaiveDate) -> Vec<UnitId> {
-        self.path(id, as_of).skip(1).map(|at| self.units[at].id).collect()
+        let Some(&at) = self.index.get(&id) else { return Vec::new() };
+        self.path(at, as_of).skip(1).map(|at| self.units[at].id).collect()
     }
 
     /// The units below this one on a date, at any depth, without itself.
     pub fn descendants(&self, id: UnitId, as_of: NaiveDate) -> Vec<UnitId> {
         let Some(&at) = self.index.get(&id) else { return Vec::new() };
-        let mut found: Vec<usize> = self.valid(&self.children[at], as_of).collect();
+        let mut found: Vec<u32> = self.valid(self.children.of(at), as_of).collect();
         let mut next = 0;
         while let Some(&at) = found.get(next) {
-            found.extend(self.valid(&self.children[self.spans[at].unit], as_of));
+            let below = self.children.of(self.spans[at as usize].unit);
+            found.extend(self.valid(below, as_of));
             next += 1;
         }
         found.sort_unstable();
@@ -298,55 +283,78 @@ impl Hierarchy {
 
     /// Whether a unit is, on a date, this root or under it. A unit that does not exist then is under nothing, not even itself.
     pub fn is_within(&self, unit: UnitId, root: UnitId, as_of: NaiveDate) -> bool {
-        let Some(&root) = self.index.get(&root) else { return false };
+        let (unit, root) = (self.index.get(&unit), self.index.get(&root));
+        unit.zip(root).is_some_and(|(unit, root)| self.is_at_or_below(*unit, *root, as_of))
+    }
+
+    /// What a grant over this root's subtree allows with a unit. Either may have ended.
+    ///
+    /// * Everything, while the unit is in the subtree today.
+    /// * Reading, if the unit has ended, and was in the subtree on its own last day, by the tree of that day, or may be read as
+    ///   what came after it may, over any number of edges by today. Where nothing came after it, as with a tier that was
+    ///   abolished, it is as the unit that it was under.
+    /// * Nothing otherwise: not with a unit that has moved elsewhere, nor with one that is still there and of which a part came
+    ///   here, nor with one that does not exist yet.
+    pub fn covers(&self, root: UnitId, unit: UnitId, today: NaiveDate) -> Option<Access> {
+        let (&root, &at) = (self.index.get(&root)?, self.index.get(&unit)?);
+        let covered = self.comes_into(at, root, today, NaiveDate::MIN);
+        let access = if self.span_on(at, today).is_some() { Access::Write } else { Access::Read };
+        covered.then_some(access)
+    }
+
+    /// Whether a unit is in a subtree today or, if it has ended, was or came into it, by edges after `since`. Each step upward
+    /// or onward is later or higher than the one before, so this ends.
+    fn comes_into(&self, unit: usize, root: usize, today: NaiveDate, since: NaiveDate) -> bool {
+        if self.span_on(unit, today).is_some() {
+            return self.is_at_or_below(unit, root, today);
+        }
+        let Some(last_day) = self.units[unit].ended_before(today) else { return false };
+        if self.is_at_or_below(unit, root, last_day) {
+            return true;
+        }
+        let edges = self.successors(self.units[unit].id);
+        let mut edges =
+            edges.filter(|edge| since < edge.effective && edge.effective <= today).peekable();
+        if edges.peek().is_none() {
+            let parent = self.span_on(unit, last_day).and_then(|span| span.parent);
+            return parent.is_some_and(|parent| self.comes_into(parent, root, today, last_day));
+        }
+        edges.any(|edge| {
+            let after = self.index.get(&edge.successor);
+            after.is_some_and(|after| self.comes_into(*after, root, today, edge.effective))
+        })
+    }
+
+    fn span_on(&self, unit: usize, as_of: NaiveDate) -> Option<&Span> {
+        let spans = self.own.of(unit).iter().map(|at| &self.spans[*at as usize]);
+        spans.into_iter().find(|span| span.validity.contains(as_of))
+    }
+
+    /// The unit and those above it, as positions in `units`; nothing if it does not exist then.
+    fn path(&self, unit: usize, as_of: NaiveDate) -> impl Iterator<Item = usize> {
+        let above = move |span: &&Span| span.parent.and_then(|parent| self.span_on(parent, as_of));
+        std::iter::successors(self.span_on(unit, as_of), above).map(|span| span.unit)
+    }
+
+    pub(crate) fn is_at_or_below(&self, unit: usize, root: usize, as_of: NaiveDate) -> bool {
         self.path(unit, as_of).any(|at| at == root)
     }
 
-    /// What a grant over this root's subtree allows with a unit: everything while the unit is in it today, reading if it has
-    /// ended and was in it on its last day. A unit that has moved elsewhere, or does not exist yet, is not covered.
-    ///
-    /// The unit's last day is judged by the tree of that day, and the root need not exist any more.
-    pub fn covers(&self, root: UnitId, unit: UnitId, today: NaiveDate) -> Option<Access> {
-        let history = self.get(unit)?;
-        let (day, access) = if history.version_on(today).is_some() {
-            (today, Access::Write)
-        } else {
-            let ends = history.versions.iter().filter_map(|version| version.validity.last_day());
-            (ends.filter(|end| *end < today).max()?, Access::Read)
-        };
-        self.is_within(unit, root, day).then_some(access)
+    fn valid(&self, spans: &[u32], as_of: NaiveDate) -> impl Iterator<Item = u32> {
+        let holds = move |at: &u32| self.spans[*at as usize].validity.contains(as_of);
+        spans.iter().copied().filter(holds)
     }
 
-    /// The unit and those above it, as positions in `units`.
-    fn path(&self, id: UnitId, as_of: NaiveDate) -> impl Iterator<Item = usize> {
-        let span_of = move |unit: usize| {
-            self.own[unit]
-                .iter()
-                .map(|at| &self.spans[*at])
-                .find(|span| span.validity.contains(as_of))
-        };
-        let start = self.index.get(&id).and_then(|at| span_of(*at));
-        std::iter::successors(start, move |span| span.parent.and_then(span_of))
-            .map(|span| span.unit)
+    fn ids(&self, spans: impl Iterator<Item = u32>) -> Vec<UnitId> {
+        spans.map(|at| self.units[self.spans[at as usize].unit].id).collect()
     }
 
-    fn valid(&self, spans: &[usize], as_of: NaiveDate) -> impl Iterator<Item = usize> {
-        spans.iter().copied().filter(move |at| self.spans[*at].validity.contains(as_of))
-    }
-
-    fn ids(&self, spans: impl Iterator<Item = usize>) -> Vec<UnitId> {
-        spans.map(|at| self.units[self.spans[at].unit].id).collect()
-    }
-
-    /// The units that exist on a date with their versions and search keys, in order.
-    pub(crate) fn names(
-        &self,
-        as_of: NaiveDate,
-    ) -> impl Iterator<Item = (UnitId, &Version, &Name)> {
-        self.spans.iter().filter(move |span| span.validity.contains(as_of)).map(|span| {
-            let history = &self.units[span.unit];
-            (history.id, &history.versions[span.version], &self.names[span.unit][span.version])
-        })
+    /// The units that exist on a date, as positions in `units`, with their search keys; in order.
+    pub(crate) fn names(&self, as_of: NaiveDate) -> impl Iterator<Item = (usize, &Name)> {
+        let spans = self.spans.iter().zip(&self.names);
+        spans
+            .filter(move |(span, _)| span.validity.contains(as_of))
+            .map(|(span, name)| (span.unit, name))
     }
 }
 
@@ -383,15 +391,17 @@ fn codes(units: &[UnitHistory]) -> Codes {
         values.retain(|_, held| !held.is_empty());
         for held in values.values_mut() {
             held.sort_by_key(|(unit, validity)| (validity.from, *unit));
+            held.shrink_to_fit();
         }
     }
     codes
 }
 
-fn spans(units: &[UnitHistory], index: &HashMap<UnitId, usize>) -> Vec<Span> {
-    let mut spans: Vec<(Option<&str>, Span)> = Vec::with_capacity(units.len());
+/// In the order in which units are listed.
+fn spans(units: &[UnitHistory], index: &HashMap<UnitId, usize>) -> Vec<(Span, Name)> {
+    let mut spans: Vec<(Option<&str>, &Version, Span)> = Vec::with_capacity(units.len());
     for (unit, history) in units.iter().enumerate() {
-        for (at, version) in history.versions.iter().enumerate() {
+        for version in &history.versions {
             let whole = version.validity;
             let mut cuts: Vec<NaiveDate> = history
                 .identifiers
@@ -408,12 +418,12 @@ fn spans(units: &[UnitHistory], index: &HashMap<UnitId, usize>) -> Vec<Span> {
             for until in cuts.into_iter().map(Some).chain([whole.until]) {
                 let validity = Validity { from, until };
                 let code = history.code_on(NSO, validity.start());
-                spans.push((code, Span { unit, version: at, parent, validity }));
+                spans.push((code, version, Span { unit, parent, validity }));
                 from = until;
             }
         }
     }
     // Units are sorted by id already, so their position stands for it.
-    spans.sort_by_key(|(code, span)| (code.is_none(), *code, span.unit, span.validity.from));
-    spans.into_iter().map(|(_, span)| span).collect()
+    spans.sort_by_key(|(code, _, span)| (code.is_none(), *code, span.unit, span.validity.from));
+    spans.into_iter().map(|(_, version, span)| (span, Name::of(version))).collect()
 }

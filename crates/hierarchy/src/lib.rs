@@ -13,6 +13,7 @@ mod fold;
 mod hierarchy;
 mod id;
 mod lineage;
+mod lists;
 mod unit;
 
 pub use check::Problem;

@@ -1,6 +1,6 @@
 //! What became of units: edges from what was before to what came after.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -23,7 +23,9 @@ pub enum EdgeKind {
 
 words!(EdgeKind { Merged = "merged", SplitMain = "split_main", SplitPart = "split_part" });
 
-/// What passed from one unit to another, new one.
+/// What passed from one unit to another.
+///
+/// The successor may be new or may have been there before, and the predecessor may go on: a part was split off it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Edge {
     /// The first day on which it had.
@@ -49,9 +51,28 @@ pub struct Step<'a> {
 
 /// Which way to follow edges.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(crate) enum Way {
     Forward,
     Back,
+}
+
+impl Way {
+    /// The unit that an edge leads to.
+    fn to(self, edge: &Edge) -> UnitId {
+        match self {
+            Self::Forward => edge.successor,
+            Self::Back => edge.predecessor,
+        }
+    }
+
+    /// Whether the way goes on by `next` after `edge`. What a unit gives away is of what it received before, not of what it
+    /// received later or on the same day.
+    fn goes_on(self, edge: &Edge, next: &Edge) -> bool {
+        match self {
+            Self::Forward => next.effective > edge.effective,
+            Self::Back => next.effective < edge.effective,
+        }
+    }
 }
 
 impl Hierarchy {
@@ -62,49 +83,56 @@ impl Hierarchy {
 
     /// The edges from a unit to what came directly after it, in the order of their dates.
     pub fn successors(&self, unit: UnitId) -> impl Iterator<Item = &Edge> {
-        self.edges_from(unit, Way::Forward)
+        self.edges_at(unit, Way::Forward).iter().map(|at| &self.edges[*at as usize])
     }
 
     /// The edges to a unit from what was directly before it, in the order of their dates.
     pub fn predecessors(&self, unit: UnitId) -> impl Iterator<Item = &Edge> {
-        self.edges_from(unit, Way::Back)
+        self.edges_at(unit, Way::Back).iter().map(|at| &self.edges[*at as usize])
     }
 
     /// Every edge on the way from a unit to all that came after it, over any number of reorganisations, the nearest first.
+    /// Each is there once, at its least distance.
+    ///
+    /// The way goes on in time: if a unit gave a part away and took another unit in later, or on the same day, then what the
+    /// part went to did not come after that other unit.
     pub fn lineage_forward(&self, unit: UnitId) -> Vec<Step<'_>> {
-        self.follow(unit, Way::Forward)
+        self.follow(unit, Way::Forward).collect()
     }
 
-    /// Every edge on the way from a unit to all that was before it, the nearest first.
+    /// Every edge on the way from a unit to all that was before it, the nearest first: the same ways as those of
+    /// [`Self::lineage_forward`], from their other ends.
     pub fn lineage_back(&self, unit: UnitId) -> Vec<Step<'_>> {
-        self.follow(unit, Way::Back)
+        self.follow(unit, Way::Back).collect()
     }
 
-    fn edges_from(&self, unit: UnitId, way: Way) -> impl Iterator<Item = &Edge> {
+    /// Positions of the edges at a unit, in the order of their dates.
+    fn edges_at(&self, unit: UnitId, way: Way) -> &[u32] {
         let lists = match way {
             Way::Forward => &self.forward,
             Way::Back => &self.back,
         };
-        let list = self.index.get(&unit).and_then(|at| lists.get(at));
-        list.into_iter().flatten().map(|at| &self.edges[*at as usize])
+        self.index.get(&unit).map_or(&[], |at| lists.of(*at))
     }
 
-    fn follow(&self, unit: UnitId, way: Way) -> Vec<Step<'_>> {
-        let (mut steps, mut seen) = (Vec::new(), HashSet::from([unit]));
-        let mut next = VecDeque::from([(unit, 0)]);
-        while let Some((here, distance)) = next.pop_front() {
-            for edge in self.edges_from(here, way) {
-                let distance = distance + 1;
-                steps.push(Step { distance, edge });
-                let there = match way {
-                    Way::Forward => edge.successor,
-                    Way::Back => edge.predecessor,
-                };
-                if seen.insert(there) {
-                    next.push_back((there, distance));
+    /// Goes from edge to edge and not from unit to unit, as the way on depends on when a unit was reached.
+    pub(crate) fn follow(&self, unit: UnitId, way: Way) -> impl Iterator<Item = Step<'_>> {
+        let first = self.edges_at(unit, way);
+        let (mut nearest, mut further) = (first.iter(), VecDeque::new());
+        let mut seen = BTreeSet::new();
+        std::iter::from_fn(move || {
+            let (distance, at) = match nearest.next() {
+                Some(at) => (1, *at),
+                None => further.pop_front()?,
+            };
+            let edge = &self.edges[at as usize];
+            for next in self.edges_at(way.to(edge), way) {
+                let goes_on = way.goes_on(edge, &self.edges[*next as usize]);
+                if goes_on && !first.contains(next) && seen.insert(*next) {
+                    further.push_back((distance + 1, *next));
                 }
             }
-        }
-        steps
+            Some(Step { distance, edge })
+        })
     }
 }

@@ -243,7 +243,7 @@ pub struct Identifier {
 pub struct UnitHistory {
     /// The unit.
     pub id: UnitId,
-    /// What it was over time; no two overlap.
+    /// What it was over time; no two overlap. A unit that was recorded in error and taken back has none.
     pub versions: Vec<Version>,
     /// The codes it holds over time; no two of one scheme overlap.
     pub identifiers: Vec<Identifier>,
@@ -262,6 +262,12 @@ impl UnitHistory {
             .iter()
             .find(|one| one.scheme == scheme && one.validity.contains(day))
             .map(|one| one.value.as_str())
+    }
+
+    /// The last day before this one on which the unit stopped existing, or `None` if there was none.
+    pub(crate) fn ended_before(&self, day: NaiveDate) -> Option<NaiveDate> {
+        let last_days = self.versions.iter().filter_map(|version| version.validity.last_day());
+        last_days.filter(|last| *last < day).max()
     }
 
     /// When the unit exists, given that its versions are sorted: mostly one stretch, more if it was once absent in between.

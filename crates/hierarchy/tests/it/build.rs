@@ -1,8 +1,8 @@
 //! What is refused, and that nothing is left out of the refusal.
 
-use dunghan_hierarchy::{Hierarchy, Problem, UnitHistory, UnitId, Validity};
+use dunghan_hierarchy::{Edge, EdgeKind, Hierarchy, Problem, UnitHistory, UnitId, Validity};
 
-use crate::tree::{code, day, new, old, reform, tree, unit, units, version};
+use crate::tree::{code, day, edge, new, old, reform, tree, unit, units, version};
 
 fn problems(units: Vec<UnitHistory>) -> Vec<Problem> {
     Hierarchy::build(1, units).map(|_| Vec::new()).unwrap_or_else(|problems| problems)
@@ -201,22 +201,73 @@ fn swapping_places_is_not_a_cycle() {
 }
 
 #[test]
+fn an_edge_leads_from_what_was_there_the_day_before_to_what_is_there_on_its_day() {
+    let made_of = |from: Validity, to: Validity, on: &str| {
+        let units = vec![plain("1", from, None), plain("2", to, None)];
+        let edge = edge(on, old("1"), old("2"), EdgeKind::Merged);
+        let built = Hierarchy::build_with_edges(1, units, vec![edge.clone()]);
+        (edge, built.map(|_| Vec::new()).unwrap_or_else(|problems| problems))
+    };
+    let ending = Validity::before(reform());
+    let (_, found) = made_of(ending, Validity::since(reform()), "2025-07-01");
+    assert_eq!(found, []);
+
+    let (edge, found) = made_of(ending, Validity::since(reform()), "2025-06-30");
+    assert_eq!(found, [Problem::SuccessorNotValid { edge }], "a day too early");
+    let (edge, found) = made_of(ending, Validity::since(reform()), "2025-07-02");
+    assert_eq!(found, [Problem::PredecessorNotValid { edge }], "a day too late");
+    let (edge, found) = made_of(Validity::since(reform()), ending, "2025-07-01");
+    let both: [fn(Edge) -> Problem; 2] =
+        [|edge| Problem::PredecessorNotValid { edge }, |edge| Problem::SuccessorNotValid { edge }];
+    assert_eq!(found, both.map(|problem| problem(edge.clone())), "turned round");
+
+    let (_, found) = made_of(Validity::OPEN, Validity::OPEN, "2025-07-01");
+    assert_eq!(found, [], "a part passes between two that were there and are");
+    let (edge, found) = made_of(Validity::since(reform()), Validity::OPEN, "2025-07-01");
+    assert_eq!(found, [Problem::PredecessorNotValid { edge }], "on the predecessor's first day");
+    let (_, found) = made_of(Validity::since(reform()), Validity::OPEN, "2025-07-02");
+    assert_eq!(found, [], "on its second");
+}
+
+#[test]
 fn all_problems_are_told_at_once_and_name_their_units() {
     let mut blank = plain("1", Validity::OPEN, None);
     blank.versions[0].display_name = " \u{a0}".to_owned();
     let mut never = plain("2", Validity::between(reform(), reform()), None);
     never.identifiers.clear();
-    let nothing = UnitHistory { id: old("3"), versions: Vec::new(), identifiers: Vec::new() };
+    let taken_back = UnitHistory { id: old("3"), versions: Vec::new(), identifiers: Vec::new() };
     let orphan = plain("4", Validity::OPEN, Some(old("9")));
-    let found = problems(vec![blank.clone(), never, nothing, orphan, blank]);
-    assert_eq!(found.len(), 5, "{found:?}");
+    let below = plain("5", Validity::OPEN, Some(old("3")));
+    let itself = edge("2025-07-01", old("4"), old("4"), EdgeKind::Merged);
+    let unknown = edge("2025-07-01", old("8"), old("9"), EdgeKind::Merged);
+    let from_nothing = edge("2025-07-01", old("3"), old("4"), EdgeKind::Merged);
+    let into_nothing = edge("2025-07-01", old("4"), old("3"), EdgeKind::SplitPart);
+    let edges = vec![itself.clone(), unknown.clone(), from_nothing.clone(), into_nothing.clone()];
+    let units = vec![blank.clone(), never, taken_back, orphan, below, blank];
+    let found = Hierarchy::build_with_edges(1, units, edges).unwrap_err();
+    assert_eq!(found.len(), 10, "{found:?}");
     assert!(found.contains(&Problem::DuplicateUnit { unit: old("1") }));
     assert!(found.contains(&Problem::BlankName { unit: old("1"), validity: Validity::OPEN }));
     assert!(found.contains(&Problem::EmptyValidity {
         unit: old("2"),
         validity: Validity::between(reform(), reform())
     }));
-    assert!(found.contains(&Problem::NoVersion { unit: old("3") }));
+    assert!(found.contains(&Problem::ParentUnknown {
+        unit: old("4"),
+        parent: old("9"),
+        validity: Validity::OPEN
+    }));
+    assert!(found.contains(&Problem::ParentNotValid {
+        unit: old("5"),
+        parent: old("3"),
+        validity: Validity::OPEN
+    }));
+    assert!(found.contains(&Problem::EdgeToItself { edge: itself }));
+    for unit in [old("8"), old("9")] {
+        assert!(found.contains(&Problem::EdgeUnitUnknown { edge: unknown.clone(), unit }));
+    }
+    assert!(found.contains(&Problem::PredecessorNotValid { edge: from_nothing }));
+    assert!(found.contains(&Problem::SuccessorNotValid { edge: into_nothing }));
     for problem in found {
         for unit in problem.units() {
             assert!(problem.to_string().contains(&unit.to_string()), "{problem}");

@@ -38,6 +38,42 @@ fn a_name_is_found_however_it_is_written() {
 }
 
 #[test]
+fn a_kind_is_read_in_full_abbreviated_and_without_its_accents() {
+    let versions = |name| vec![version(Validity::OPEN, name, None)];
+    let hierarchy = Hierarchy::build(
+        1,
+        vec![
+            unit(old("1"), "1", versions("Thị trấn Đại Nghĩa")),
+            unit(old("2"), "2", versions("Thị xã Hòa Thành")),
+            unit(old("3"), "3", versions("Trung tâm Phục vụ hành chính công")),
+            unit(old("4"), "4", versions("Xã Hòa Thành")),
+        ],
+    )
+    .unwrap();
+    for (name, meant) in [
+        ("Thị trấn Đại Nghĩa", "1"),
+        ("TT. Đại Nghĩa", "1"),
+        ("TT Đại Nghĩa", "1"),
+        ("tt.dai nghia", "1"),
+        ("Thị trấn ðại Nghĩa", "1"),
+        ("ÐẠI NGHĨA", "1"),
+        ("Đa\u{323}i Nghi\u{303}a", "1"),
+        ("TX. Hoà Thành", "2"),
+        ("thi xa hoa thanh", "2"),
+        ("X. Hoà Thành", "4"),
+        ("xã hòa thành", "4"),
+        ("Phục vụ hành chính công", "3"),
+        ("TRUNG TÂM PHỤC VỤ HÀNH CHÍNH CÔNG", "3"),
+    ] {
+        let found = hierarchy.find(name, reform(), None);
+        assert_eq!(found.first().map(|one| one.id), Some(old(meant)), "{name}");
+    }
+    let score = |name| hierarchy.find(name, reform(), None)[0].score;
+    assert_eq!(score("Thị xã Hoà Thành"), score("Thị xã Hòa Thành"));
+    assert_eq!(score("Phục vụ hành chính công"), score("Đại Nghĩa"));
+}
+
+#[test]
 fn an_empty_name_finds_nothing() {
     for name in ["", "  ", "…", "\u{301}"] {
         assert_eq!(found(name, reform(), None), [], "{name:?}");
@@ -63,6 +99,7 @@ fn homonyms_all_come_back_with_one_score_and_can_be_told_apart_by_where_they_are
     assert_eq!(found("Xã Đại Hợp", eve, Some(old("298"))), [old("11119")]);
     assert_eq!(found("Xã Đại Hợp", eve, Some(old("31"))), [old("11752")]);
     assert_eq!(found("Huyện Tứ Kỳ", eve, Some(old("298"))), [old("298")]);
+    assert_eq!(found("Xã Đại Hợp", eve, Some(old("99"))), [], "under an unknown unit");
 }
 
 #[test]

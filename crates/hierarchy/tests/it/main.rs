@@ -4,6 +4,7 @@
 
 mod build;
 mod find;
+mod lineage;
 mod properties;
 mod tree;
 mod walk;

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use dunghan_hierarchy::{
-    Hierarchy, Identifier, Kind, Level, NSO, UnitHistory, UnitId, Validity, Version,
+    Edge, EdgeKind, Hierarchy, Identifier, Kind, Level, NSO, UnitHistory, UnitId, Validity, Version,
 };
 
 pub(crate) fn day(text: &str) -> NaiveDate {
@@ -34,6 +34,7 @@ pub(crate) fn version(validity: Validity, display_name: &str, parent: Option<Uni
         ("Phường ", Kind::Phuong, Level::Commune),
         ("Xã ", Kind::Xa, Level::Commune),
         ("Sở ", Kind::So, Level::Department),
+        ("Trung tâm ", Kind::TrungTam, Level::Other),
     ];
     let known = kinds.into_iter().find(|(word, ..)| display_name.starts_with(word));
     let (kind, level) = known.map_or((Kind::Other, Level::Other), |(_, kind, level)| (kind, level));
@@ -110,6 +111,28 @@ pub(crate) fn units() -> Vec<UnitHistory> {
     ]
 }
 
+pub(crate) fn edge(date: &str, from: UnitId, to: UnitId, kind: EdgeKind) -> Edge {
+    let reorganisation = format!("of-{date}").into();
+    Edge { effective: day(date), predecessor: from, successor: to, kind, reorganisation }
+}
+
+pub(crate) fn edges() -> Vec<Edge> {
+    let merged = |from, to| edge("2025-07-01", old(from), to, EdgeKind::Merged);
+    vec![
+        // Hải Phòng took Hải Dương in and stayed itself; the two in the north made a new province.
+        merged("30", old("31")),
+        merged("24", new("24")),
+        merged("27", new("24")),
+        merged("09421", new("09427")),
+        merged("09427", new("09427")),
+        merged("11119", new("11113")),
+        edge("2025-07-01", old("11752"), new("11506"), EdgeKind::SplitMain),
+        edge("2025-07-01", old("11752"), new("11518"), EdgeKind::SplitPart),
+        // A year later a part of a commune went to the other province, and the commune stayed where it was.
+        edge("2026-09-20", new("11518"), new("09427"), EdgeKind::SplitPart),
+    ]
+}
+
 pub(crate) fn tree() -> Hierarchy {
-    Hierarchy::build(7, units()).unwrap()
+    Hierarchy::build_with_edges(7, units(), edges()).unwrap()
 }

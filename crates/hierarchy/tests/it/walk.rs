@@ -1,8 +1,9 @@
 //! Who is under whom on which date, and which code is whose.
 
-use dunghan_hierarchy::{Access, Level, LookupError, NSO, UnitId, Validity};
+use chrono::NaiveDate;
+use dunghan_hierarchy::{Access, EdgeKind, Hierarchy, Level, LookupError, NSO, UnitId, Validity};
 
-use crate::tree::{day, new, old, reform, tree};
+use crate::tree::{day, edge, new, old, reform, tree, unit, units, version};
 
 #[test]
 fn a_code_means_another_unit_after_the_reform() {
@@ -110,31 +111,96 @@ fn a_unit_is_within_itself_while_it_exists() {
 }
 
 #[test]
-fn a_grant_covers_its_subtree_and_reads_what_ended_in_it() {
+fn a_grant_writes_in_its_subtree_and_reads_what_ended_in_it_or_came_into_it() {
     let tree = tree();
-    let today = day("2026-10-01");
+    let (eve, today) = (day("2025-06-30"), day("2026-10-01"));
+    let (before_part, of_part) = (day("2026-09-19"), day("2026-09-20"));
     for (what, root, unit, on, access) in [
         ("itself", new("24"), new("24"), today, Some(Access::Write)),
         ("a commune under it", new("24"), new("09427"), today, Some(Access::Write)),
         ("a commune elsewhere", new("24"), new("11113"), today, None),
         ("a district that ended under it", old("31"), old("315"), today, Some(Access::Read)),
-        (
-            "a commune that ended under it, by way of a district",
-            old("31"),
-            old("11752"),
-            today,
-            Some(Access::Read),
-        ),
-        ("a commune that ended elsewhere", old("31"), old("11119"), today, None),
+        ("by way of a district", old("31"), old("11752"), today, Some(Access::Read)),
         ("a root that ended with the unit", old("30"), old("11119"), today, Some(Access::Read)),
         ("itself, ended", old("30"), old("30"), today, Some(Access::Read)),
         ("a unit that left for its grandparent", old("315"), old("11500"), today, None),
-        ("a unit that is not there yet", old("31"), new("11113"), day("2025-06-30"), None),
-        ("on the last day", old("31"), old("315"), day("2025-06-30"), Some(Access::Write)),
+        ("a unit that is not there yet", old("31"), new("11113"), eve, None),
+        ("on its last day", old("31"), old("315"), eve, Some(Access::Write)),
         ("on the day after", old("31"), old("315"), reform(), Some(Access::Read)),
+        ("what merged into one below, on the last day", old("31"), old("11119"), eve, None),
+        ("and on the day after", old("31"), old("11119"), reform(), Some(Access::Read)),
+        ("and since", old("31"), old("11119"), today, Some(Access::Read)),
+        ("what merged into the root", old("31"), old("30"), today, Some(Access::Read)),
+        ("what merged elsewhere", new("24"), old("11119"), today, None),
+        (
+            "a district that ended with its province",
+            old("31"),
+            old("298"),
+            today,
+            Some(Access::Read),
+        ),
+        ("and elsewhere", new("24"), old("298"), today, None),
+        ("the root's own successor is not its own", old("30"), old("31"), today, None),
+        ("nor what is in that", old("30"), new("11113"), today, None),
+        ("what merged into that", new("24"), old("11752"), before_part, None),
+        ("also on the day of the part", new("24"), old("11752"), of_part, None),
+        ("what gave a part and is there still", new("24"), new("11518"), today, None),
+        (
+            "one commune reads what came into it",
+            new("09427"),
+            old("09421"),
+            today,
+            Some(Access::Read),
+        ),
+        ("but not what is behind a part of another", new("09427"), old("11752"), today, None),
         ("an unknown unit", old("31"), old("99"), today, None),
         ("an unknown root", old("99"), old("31"), today, None),
     ] {
         assert_eq!(tree.covers(root, unit, on), access, "{what}");
     }
+}
+
+#[test]
+fn what_came_into_a_subtree_is_read_also_when_its_successor_has_ended_there() {
+    let merged = edge("2025-07-01", old("2"), new("3"), EdgeKind::Merged);
+    let until = day("2026-01-01");
+    let units = vec![
+        unit(old("1"), "1", vec![version(Validity::OPEN, "Tỉnh Một", None)]),
+        unit(old("2"), "2", vec![version(Validity::before(reform()), "Xã Hai", None)]),
+        unit(
+            new("3"),
+            "3",
+            vec![version(Validity::between(reform(), until), "Xã Ba", Some(old("1")))],
+        ),
+    ];
+    let tree = Hierarchy::build_with_edges(1, units, vec![merged]).unwrap();
+    let covers = |unit, on| tree.covers(old("1"), unit, day(on));
+    assert_eq!(covers(old("2"), "2025-12-31"), Some(Access::Read));
+    assert_eq!(covers(new("3"), "2026-01-01"), Some(Access::Read));
+    assert_eq!(covers(old("2"), "2026-01-01"), Some(Access::Read));
+}
+
+#[test]
+fn a_unit_that_was_taken_back_is_known_and_is_nothing_on_any_date() {
+    let mut all = units();
+    let gone = unit(old("7"), "7", Vec::new());
+    all.push(gone.clone());
+    let tree = Hierarchy::build(1, all).unwrap();
+    assert_eq!(tree.get(old("7")), Some(&gone));
+    assert_eq!(tree.len(), units().len() + 1);
+    for on in [NaiveDate::MIN, day("2025-06-30"), reform(), NaiveDate::MAX] {
+        assert!(tree.unit(old("7"), on).is_none());
+        assert_eq!(tree.known_on(old("7"), on), on);
+        assert_eq!(tree.by_code(NSO, "7", on), Err(LookupError::Unknown));
+        assert!(!tree.is_within(old("7"), old("7"), on));
+        assert_eq!(tree.covers(old("7"), old("7"), on), None);
+        assert_eq!(tree.covers(old("7"), old("31"), on), None);
+        assert!(tree.ancestors(old("7"), on).is_empty());
+        assert!(tree.children(old("7"), on).is_empty());
+        assert!(tree.descendants(old("7"), on).is_empty());
+        assert!(!tree.units(on).contains(&old("7")));
+        assert!(!tree.roots(on).contains(&old("7")));
+    }
+    assert!(tree.lineage_forward(old("7")).is_empty());
+    assert!(tree.lineage_back(old("7")).is_empty());
 }
