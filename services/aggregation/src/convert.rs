@@ -114,8 +114,13 @@ pub(crate) fn obligation(owed: compliance::Obligation) -> Result<Obligation, Sta
     Ok(Obligation { unit, standing })
 }
 
-/// The answer.
-pub(crate) fn roll_up(asked: &Asked, sum: RollUp, now: DateTime<Utc>) -> pb::RollUp {
+/// The answer, where the units owe their reports by that version of the hierarchy.
+pub(crate) fn roll_up(
+    asked: &Asked,
+    sum: RollUp,
+    now: DateTime<Utc>,
+    hierarchy_version: i64,
+) -> pb::RollUp {
     let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     let names = |units: &[UnitId]| units.iter().map(UnitId::to_string).collect();
     pb::RollUp {
@@ -145,5 +150,6 @@ pub(crate) fn roll_up(asked: &Asked, sum: RollUp, now: DateTime<Utc>) -> pb::Rol
             })
             .collect(),
         read_time: Some(field::pb_time(now)),
+        hierarchy_version,
     }
 }

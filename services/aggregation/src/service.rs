@@ -45,7 +45,7 @@ impl AggregationService for Service {
 
         // Who has submitted before what was submitted: a report that comes in between belongs to a unit that is still
         // missing, and not to one without a value.
-        let obligations = self.peers.obligations(&asked).await?;
+        let (obligations, version) = self.peers.obligations(&asked).await?;
         self.intake.run().await.map_err(pull_failed)?;
         self.intake
             .complete(&asked.regime, asked.period, &obligations)
@@ -57,6 +57,6 @@ impl AggregationService for Service {
             .await?;
         let sum = domain::roll_up(obligations, stated)
             .map_err(|why| Refused::NotAddable { indicator: asked.indicator.clone(), why })?;
-        Ok(Response::new(convert::roll_up(&asked, sum, now)))
+        Ok(Response::new(convert::roll_up(&asked, sum, now, version)))
     }
 }

@@ -15,6 +15,7 @@ use prost::Message as _;
 use tonic::Status;
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::domain::consequence::Consequence;
 use crate::domain::dossier::{Basis, Channel, Dossier, DossierName, Outcome, Resolution};
 use crate::domain::explain::{Grounds, Waiver};
 use crate::domain::notice::{Notice, Topic};
@@ -28,6 +29,8 @@ use crate::domain::wording;
 const NAME: usize = 500;
 /// Longer than any name of a period, or of a term: a message must not repeat a text of any length.
 const MOST_PERIOD_BYTES: usize = 30;
+/// Units of one question about a reorganisation.
+const MOST_UNITS: usize = 1000;
 
 /// A unit's name in a field that may be empty.
 pub(crate) fn optional_unit(name: &str, value: &str) -> Result<Option<UnitId>, Status> {
@@ -42,6 +45,33 @@ fn given<'a>(name: &str, value: &'a str) -> Result<&'a str, Status> {
 /// A unit's name in a field that has to be there.
 pub(crate) fn unit(name: &str, value: &str) -> Result<UnitId, Status> {
     given(name, value)?.parse().map_err(|e| bad_field(name, e))
+}
+
+/// Which units a reorganisation ends, and which ones go on otherwise.
+pub(crate) fn affected_units(
+    request: &pb::ListAffectedObligationsRequest,
+) -> Result<(Vec<UnitId>, Vec<UnitId>), Status> {
+    let (ending, changed) = (&request.units, &request.changed_units);
+    let count = ending.len() + changed.len();
+    if count == 0 {
+        return field::required("units", None);
+    }
+    if count > MOST_UNITS {
+        let why = format!("must not be more than {MOST_UNITS}, changed_units included");
+        return Err(bad_field("units", why));
+    }
+    let mut seen = HashSet::new();
+    let mut read = |list: &str, names: &[String]| {
+        let units = names.iter().enumerate().map(|(at, name)| {
+            let field = format!("{list}[{at}]");
+            let unit = unit(&field, name)?;
+            let once = seen.insert(unit);
+            once.then_some(unit)
+                .ok_or_else(|| bad_field(&field, "names a unit for the second time"))
+        });
+        units.collect::<Result<Vec<_>, _>>()
+    };
+    Ok((read("units", ending)?, read("changed_units", changed)?))
 }
 
 /// A regime's name in a field that has to be there.
@@ -250,6 +280,16 @@ impl From<&Regime> for pb::Regime {
     }
 }
 
+impl From<Consequence> for pb::affected_obligation::Consequence {
+    fn from(consequence: Consequence) -> Self {
+        match consequence {
+            Consequence::NoLongerOwed => Self::NoLongerOwed,
+            Consequence::StillOwed => Self::StillOwed,
+            Consequence::ClosedPeriod => Self::ClosedPeriod,
+        }
+    }
+}
+
 impl From<Standing> for pb::Standing {
     fn from(standing: Standing) -> Self {
         match standing {
@@ -340,6 +380,7 @@ impl Shown<'_> {
             reporting_rate: rate.reporting_rate().map(field::pb_decimal),
             reporting_rate_on_time: rate.reporting_rate_on_time().map(field::pb_decimal),
             exceptions: rate.exceptions.iter().map(|o| self.obligation(o)).collect(),
+            hierarchy_version: self.hierarchy.version().cast_signed(),
         }
     }
 

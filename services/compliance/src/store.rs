@@ -7,7 +7,9 @@ mod regime_row;
 
 pub use dossier_row::{DossierChange, DossierKey};
 pub use notice_row::{Claim, NoticeKey};
-pub use obligation_row::{DueGroup, NewObligation, ObligationFilter, ObligationKey, Within};
+pub use obligation_row::{
+    AffectedFilter, AffectedKey, DueGroup, NewObligation, ObligationFilter, ObligationKey, Within,
+};
 
 use chrono::{DateTime, Utc};
 use dunghan_store::{Database, Sql, Write};
@@ -29,7 +31,11 @@ impl MigratorTrait for Migrations {
             sqlite: "",
             postgres: include_str!("store/migrations/m20261122_000001_compliance.postgres.sql"),
         });
-        Sql::with_base([own])
+        let by_unit = Sql::new(
+            "m20261122_000004_obligation_unit",
+            include_str!("store/migrations/m20261122_000004_obligation_unit.sql"),
+        );
+        Sql::with_base([own, by_unit])
     }
 }
 

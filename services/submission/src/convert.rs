@@ -25,7 +25,7 @@ use crate::domain::report::{
 use crate::domain::value::{
     self, Figure, Key, NotAPercent, Percent, Qualifier, Ratio, Role, Value,
 };
-use crate::error::{Problems, bad};
+use crate::error::{Problems, SUBMITTING_UNIT, bad};
 
 const MOST_VALUES: usize = 2000;
 const MOST_NARRATIVE_BYTES: usize = 1_000_000;
@@ -85,11 +85,17 @@ pub(crate) struct Mask {
     values: bool,
     narrative: bool,
     declared_cut_off: bool,
+    submitting_unit: bool,
 }
 
 impl Mask {
-    const ALL: Self =
-        Self { document: true, values: true, narrative: true, declared_cut_off: true };
+    const ALL: Self = Self {
+        document: true,
+        values: true,
+        narrative: true,
+        declared_cut_off: true,
+        submitting_unit: true,
+    };
 
     /// `*` and an empty mask are all of them.
     pub(crate) fn of(paths: &[String]) -> Result<Self, Status> {
@@ -100,10 +106,11 @@ impl Mask {
                 "values" => mask.values = true,
                 "narrative" => mask.narrative = true,
                 "declared_cut_off_date" => mask.declared_cut_off = true,
+                "submitting_unit" => mask.submitting_unit = true,
                 "*" if paths.len() == 1 => return Ok(Self::ALL),
                 _ => {
-                    let says = "names another field than document, values, narrative and declared_cut_off_date, \
-                                or * beside others";
+                    let says = "names another field than document, values, narrative, declared_cut_off_date and \
+                                submitting_unit, or * beside others";
                     return Err(bad("update_mask", ErrorReason::InvalidUpdateMask, says));
                 }
             }
@@ -119,6 +126,7 @@ pub(crate) struct Changes {
     values: Option<Vec<Value>>,
     narrative: Option<String>,
     declared_cut_off: Option<Option<NaiveDate>>,
+    submitting_unit: Option<Option<UnitId>>,
 }
 
 impl Changes {
@@ -128,7 +136,13 @@ impl Changes {
             values: self.values.unwrap_or(content.values),
             narrative: self.narrative.unwrap_or(content.narrative),
             declared_cut_off: self.declared_cut_off.unwrap_or(content.declared_cut_off),
+            submitting_unit: self.submitting_unit.unwrap_or(content.submitting_unit),
         }
+    }
+
+    /// The agency that it names; none where it names none, or leaves the one that is there.
+    pub(crate) fn submitting_unit(&self) -> Option<UnitId> {
+        self.submitting_unit.flatten()
     }
 
     /// Errors: INVALID_ARGUMENT (UNKNOWN_INDICATOR) for figures that the form does not ask for.
@@ -201,7 +215,15 @@ fn changes_of(report: pb::Report, mask: Mask, problems: &mut Problems) -> Change
     let declared_cut_off = mask.declared_cut_off.then(|| {
         date(problems, "report.declared_cut_off_date", report.declared_cut_off_date.as_ref())
     });
-    Changes { document, values, narrative, declared_cut_off }
+    let submitting_unit = mask.submitting_unit.then(|| {
+        let name = report.submitting_unit.as_str();
+        let read = (!name.is_empty()).then(|| name.parse::<UnitId>()).transpose();
+        read.unwrap_or_else(|error| {
+            problems.add(SUBMITTING_UNIT, Common::InvalidField, error);
+            None
+        })
+    });
+    Changes { document, values, narrative, declared_cut_off, submitting_unit }
 }
 
 fn limit(problems: &mut Problems, field: impl Into<String>, text: &str, most: usize) {
@@ -611,6 +633,11 @@ impl From<&Report> for pb::Report {
             etag: etag(report),
             declared_cut_off_date: report.content.declared_cut_off.map(field::pb_date),
             submitter,
+            submitting_unit: report
+                .content
+                .submitting_unit
+                .map(|unit| unit.to_string())
+                .unwrap_or_default(),
         }
     }
 }

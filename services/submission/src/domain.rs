@@ -1,5 +1,6 @@
 //! The rules, pure: no I/O, no clock, no protobuf.
 
+pub mod agency;
 pub mod check;
 pub mod finding;
 pub mod form;

@@ -7,6 +7,7 @@ use dunghan_store::is_transient;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
+use crate::domain::agency::NotItsAgency;
 use crate::domain::regime::NotAsked;
 use crate::domain::report::{AlreadySubmitted, NotSubmitted};
 use crate::store;
@@ -90,6 +91,19 @@ pub(crate) fn bad(field: &str, why: impl Into<Why>, says: impl ToString) -> Stat
     match why.into() {
         Why::Own(reason) => bad_field_for(reason, field, says),
         Why::Common(reason) => bad_field_for(reason, field, says),
+    }
+}
+
+/// The field of a report that names the agency that hands it over.
+pub(crate) const SUBMITTING_UNIT: &str = "report.submitting_unit";
+
+impl From<NotItsAgency> for Status {
+    fn from(error: NotItsAgency) -> Self {
+        let reason = match error {
+            NotItsAgency::NotValid(_) => ErrorReason::UnitNotValid,
+            NotItsAgency::NotBelow(_) | NotItsAgency::OfTerritory(_) => ErrorReason::NotItsAgency,
+        };
+        bad(SUBMITTING_UNIT, reason, error)
     }
 }
 

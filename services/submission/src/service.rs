@@ -19,11 +19,12 @@ use prost::Message as _;
 use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
-use crate::convert::{self, Draft, Mask};
+use crate::convert::{self, Changes, Draft, Mask};
+use crate::domain::agency::must_be_agency;
 use crate::domain::form::{Form, Forms};
 use crate::domain::regime::Regime;
 use crate::domain::report::{Asserted, Content, Report, ReportName};
-use crate::error::bad;
+use crate::error::{SUBMITTING_UNIT, bad};
 use crate::store::{Error, Reply, ReportFilter, ReportKey, Store, Visible};
 
 const MOST_AT_ONCE: usize = 1000;
@@ -123,6 +124,21 @@ impl Service {
         }
     }
 
+    /// Errors: INVALID_ARGUMENT (UNKNOWN_UNIT, UNIT_NOT_VALID, NOT_ITS_AGENCY) naming the submitting unit.
+    async fn must_name_its_agency(
+        &self,
+        changes: &Changes,
+        unit: UnitId,
+        cut_off: NaiveDate,
+    ) -> Result<(), Status> {
+        let Some(agency) = changes.submitting_unit() else { return Ok(()) };
+        let hierarchy = self.units.knowing(agency).await?;
+        if hierarchy.get(agency).is_none() {
+            return Err(bad(SUBMITTING_UNIT, ErrorReason::UnknownUnit, "does not exist"));
+        }
+        Ok(must_be_agency(agency, unit, cut_off, &hierarchy)?)
+    }
+
     async fn begin(
         &self,
         unit: UnitId,
@@ -148,6 +164,7 @@ impl Service {
             bad("report.regime", ErrorReason::UnknownForm, says)
         })?;
         changes.must_suit(form)?;
+        self.must_name_its_agency(&changes, unit, cut_off).await?;
         let name = ReportName { unit, report: Uuid::new_v4() };
         let content = changes.apply(Content::default());
         let report = Report::begin(name, asked, content, form, self.clock.now());
@@ -282,6 +299,7 @@ impl SubmissionService for Service {
         }
         let form = self.form(&report.asked.form)?;
         changes.must_suit(form)?;
+        self.must_name_its_agency(&changes, name.unit, report.asked.window.cut_off).await?;
         let content = changes.apply(report.content.clone());
         let report = report.edit(content, form, self.clock.now())?;
         self.store.report_update::<pb::Report>(&report, None, None).await?;
@@ -364,7 +382,9 @@ impl SubmissionService for Service {
         page.size = page.size.min(fitting(&listed));
         let (listed, next_page_token) = page.cut(listed, |(key, _)| *key);
         let reports = listed.into_iter().map(|(_, report)| report).collect();
-        Ok(Response::new(pb::ListReportsResponse { reports, next_page_token }))
+        let hierarchy_version = hierarchy.version().cast_signed();
+        let page = pb::ListReportsResponse { reports, next_page_token, hierarchy_version };
+        Ok(Response::new(page))
     }
 
     async fn batch_get_reports(

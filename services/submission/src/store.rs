@@ -21,10 +21,16 @@ pub struct Migrations;
 
 impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        Sql::with_base([Sql::new(
-            "m20261122_000001_report",
-            include_str!("store/migrations/m20261122_000001_report.sql"),
-        )])
+        Sql::with_base([
+            Sql::new(
+                "m20261122_000001_report",
+                include_str!("store/migrations/m20261122_000001_report.sql"),
+            ),
+            Sql::new(
+                "m20261122_000004_submitting_unit",
+                include_str!("store/migrations/m20261122_000004_submitting_unit.sql"),
+            ),
+        ])
     }
 }
 

@@ -49,9 +49,12 @@ impl Peers {
         }
     }
 
-    /// Who in the subtree owes the report, and where each stands. Not the reporting rate: that one does not list those
-    /// who are on time.
-    pub(crate) async fn obligations(&self, asked: &Asked) -> Result<Vec<Obligation>, Status> {
+    /// Who in the subtree owes the report, and where each stands; and by which version of the hierarchy that is so. Not the
+    /// reporting rate: that one does not list those who are on time.
+    pub(crate) async fn obligations(
+        &self,
+        asked: &Asked,
+    ) -> Result<(Vec<Obligation>, i64), Status> {
         let mut request = ListObligationsRequest {
             scope: asked.scope.to_string(),
             regime: asked.regime_name(),
@@ -59,17 +62,19 @@ impl Peers {
             page_size: LARGEST_PAGE,
             ..Default::default()
         };
-        let mut obligations = Vec::new();
+        let (mut obligations, mut version) = (Vec::new(), i64::MAX);
         loop {
             let page = self.compliance.clone().list_obligations(request.clone()).await;
             let page = page
                 .map_err(|e| compliance_failed(e, &request.scope, &request.regime))?
                 .into_inner();
+            // The hierarchy may move between two pages: it is this one that all of them have come up to.
+            version = version.min(page.hierarchy_version);
             for owed in page.obligations {
                 obligations.push(obligation(owed)?);
             }
             if page.next_page_token.is_empty() {
-                return Ok(obligations);
+                return Ok((obligations, version));
             }
             request.page_token = page.next_page_token;
         }

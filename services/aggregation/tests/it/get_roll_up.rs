@@ -11,7 +11,9 @@ use dunghan_proto::r#type::{Date, Decimal};
 use dunghan_testkit::{ENGINES, Engine, Testing, eventually, fields, refusal};
 use tonic::{Code, Status};
 
-use crate::world::{PERIOD, REGIME, client, commune, province, start, start_over, value};
+use crate::world::{
+    HIERARCHY_VERSION, PERIOD, REGIME, client, commune, province, start, start_over, value,
+};
 
 fn now() -> DateTime<Utc> {
     "2026-05-20T02:00:00Z".parse().unwrap()
@@ -80,6 +82,8 @@ async fn a_roll_up_says_what_it_adds_up_and_who_is_in_it() {
         assert_eq!(sum.missing_units, names(&[commune(3)]));
         assert_eq!(sum.waived_units, names(&[commune(4)]));
         assert_eq!(sum.read_time.unwrap().seconds, now().timestamp());
+        // The oldest of those by which the pages were listed.
+        assert_eq!(sum.hierarchy_version, HIERARCHY_VERSION);
         let mut contributions: Vec<_> = sum
             .contributions
             .into_iter()

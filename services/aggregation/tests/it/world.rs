@@ -33,6 +33,8 @@ use tonic::{Code, Request, Response, Status};
 pub(crate) const REGIME: &str = "regimes/cds-thang";
 pub(crate) const PERIOD: &str = "202605";
 const FORM: &str = "forms/cds-1";
+/// By which the communes owe, on the first page.
+pub(crate) const HIERARCHY_VERSION: i64 = 12;
 
 /// What the peers know.
 #[derive(Debug, Default)]
@@ -384,7 +386,19 @@ impl ComplianceService for FakeCompliance {
         let next = from + obligations.len();
         let more = next < debtors.len();
         let next_page_token = if more { next.to_string() } else { String::new() };
-        Ok(Response::new(compliance::ListObligationsResponse { obligations, next_page_token }))
+        Ok(Response::new(compliance::ListObligationsResponse {
+            obligations,
+            next_page_token,
+            // It moves between two pages.
+            hierarchy_version: HIERARCHY_VERSION + i64::try_from(from).unwrap(),
+        }))
+    }
+
+    async fn list_affected_obligations(
+        &self,
+        _: Request<compliance::ListAffectedObligationsRequest>,
+    ) -> Answer<compliance::ListAffectedObligationsResponse> {
+        unused()
     }
 
     async fn create_regime(

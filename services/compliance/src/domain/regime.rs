@@ -168,12 +168,18 @@ impl Regime {
         of_schedule && self.from <= cut_off && self.through.is_none_or(|through| cut_off <= through)
     }
 
+    /// The first period of its frequency whose cut-off is not before a day, in force then or not; none where it asks once
+    /// and for an earlier one.
+    pub fn first_period(&self, day: NaiveDate) -> Option<Period> {
+        match self.schedule {
+            Schedule::Once(once) => Some(once).filter(|once| self.window(*once).cut_off >= day),
+            Schedule::Every(frequency) => first_from(day, frequency, self.family),
+        }
+    }
+
     /// The periods asked for whose window has begun by `today`, the first first.
     pub fn open_periods(&self, today: NaiveDate) -> Vec<Period> {
-        let first = match self.schedule {
-            Schedule::Once(once) => Some(once),
-            Schedule::Every(frequency) => first_from(self.from, frequency, self.family),
-        };
+        let first = self.first_period(self.from);
         let begun = |period: &Period| self.window(*period).first <= today;
         let in_force = |period: &Period| {
             let cut_off = self.window(*period).cut_off;
@@ -295,6 +301,41 @@ pub(crate) mod tests {
         let once = regime(Schedule::Once(once), "2024-05-01", None);
         assert_eq!(once.open_periods(day("2024-06-24")).len(), 1);
         assert_eq!(once.open_periods(day("2022-12-31")).len(), 0);
+    }
+
+    #[test]
+    fn the_first_period_from_a_day_is_the_first_whose_cut_off_is_not_before_it() {
+        let every = |frequency, family| Regime {
+            family,
+            ..regime(Schedule::Every(frequency), "2020-01-01", None)
+        };
+        for (frequency, family, from, first) in [
+            (Frequency::Month, Family::Nd09, "2026-05-14", "202605"),
+            (Frequency::Month, Family::Nd09, "2026-05-15", "202606"),
+            (Frequency::Month, Family::Calendar, "2026-05-31", "202605"),
+            (Frequency::Month, Family::Calendar, "2026-06-01", "202606"),
+            (Frequency::Quarter, Family::Nd09, "2026-12-14", "2026Q4"),
+            (Frequency::Quarter, Family::Nd09, "2026-12-15", "2027Q1"),
+            (Frequency::SixMonths, Family::Nd09, "2026-06-14", "2026S1"),
+            (Frequency::SixMonths, Family::Nd09, "2026-06-15", "2026S2"),
+            (Frequency::NineMonths, Family::Nd09, "2026-09-14", "2026N9"),
+            (Frequency::NineMonths, Family::Nd09, "2026-09-15", "2027N9"),
+            (Frequency::Year, Family::Nd09, "2026-12-14", "2026"),
+            (Frequency::Year, Family::Nd09, "2026-12-15", "2027"),
+        ] {
+            let found = every(frequency, family).first_period(day(from)).unwrap();
+            assert_eq!(found.to_string(), first, "{from}");
+            // The store tells by their names which come later.
+            let names: Vec<_> = std::iter::successors(Some(found), |period| period.next())
+                .take(30)
+                .map(|period| period.to_string())
+                .collect();
+            assert!(names.is_sorted() && names.len() == 30, "{names:?}");
+        }
+        let once: Period = "2023-01-01--2024-05-31".parse().unwrap();
+        let asked_once = regime(Schedule::Once(once), "2024-05-01", None);
+        assert_eq!(asked_once.first_period(day("2024-05-31")), Some(once));
+        assert_eq!(asked_once.first_period(day("2024-06-01")), None);
     }
 
     #[test]

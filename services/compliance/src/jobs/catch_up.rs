@@ -15,12 +15,13 @@ use crate::domain::obligation::{ObligationName, Receipt};
 use crate::store::{NewObligation, Store};
 
 impl Reconciler {
-    /// Brings obligations up to the clock and receipts up to submission. Gives a hierarchy that knows every unit that
-    /// owes something.
+    /// Brings obligations up to the clock and receipts up to submission. Gives the hierarchy by which they are owed; where
+    /// another process has a newer one already, some may be owed by that.
     pub(crate) async fn catch_up(&self) -> Result<Arc<Hierarchy>, Error> {
-        self.open().await?;
+        let hierarchy = self.units.fresh().await?;
+        self.open_by(&hierarchy).await?;
         self.receive().await?;
-        Ok(self.units.current().await?)
+        Ok(hierarchy)
     }
 
     /// Opens the periods whose window has begun, as of the hierarchy on their cut-off days.
@@ -28,7 +29,10 @@ impl Reconciler {
     /// A period is looked at again whenever the hierarchy has changed since it was opened: units that have come to
     /// owe it are added, and those that turn out not to owe it are taken off.
     pub(crate) async fn open(&self) -> Result<u64, Error> {
-        let hierarchy = self.units.fresh().await?;
+        self.open_by(&*self.units.fresh().await?).await
+    }
+
+    async fn open_by(&self, hierarchy: &Hierarchy) -> Result<u64, Error> {
         let today = zone::civil_date(self.clock.now());
         let mut last = self.opened.lock().await;
         // Counted before they are read: one that comes between is opened at the next look.
@@ -45,10 +49,10 @@ impl Reconciler {
                     continue;
                 }
                 let cut_off = regime.window(period).cut_off;
-                let debtors = regime.debtors.on(cut_off, &hierarchy);
+                let debtors = regime.debtors.on(cut_off, hierarchy);
                 let new: Vec<_> = debtors
                     .into_iter()
-                    .map(|unit| NewObligation::of(unit, cut_off, &hierarchy))
+                    .map(|unit| NewObligation::of(unit, cut_off, hierarchy))
                     .collect();
                 let due = regime.due_time(period, &self.calendar);
                 let version = hierarchy.version();

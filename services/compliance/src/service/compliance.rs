@@ -1,6 +1,8 @@
 //! Regimes, obligations, rates, explanations, waivers, and the sweep on demand.
 
-use dunghan_hierarchy::UnitId;
+use std::collections::HashMap;
+
+use dunghan_hierarchy::{Hierarchy, UnitId};
 use dunghan_proto::compliance as pb;
 use dunghan_proto::compliance::ErrorReason;
 use dunghan_proto::compliance::compliance_service_server::ComplianceService;
@@ -12,13 +14,14 @@ use tonic::{Code, Request, Response, Status};
 
 use super::Service;
 use crate::convert::{self, Shown, count};
+use crate::domain::consequence::{Fate, consequence};
 use crate::domain::explain::Grounds;
 use crate::domain::obligation::ObligationName;
 use crate::domain::rate::Rate;
 use crate::domain::regime::{Debtors, Regime, RegimeId};
 use crate::error::unknown_unit;
 use crate::jobs::SUBMISSION;
-use crate::store::{ObligationFilter, ObligationKey, Within};
+use crate::store::{AffectedFilter, AffectedKey, ObligationFilter, ObligationKey, Within};
 
 impl Service {
     /// Refuses a regime that speaks of units or a form that there are not.
@@ -42,11 +45,25 @@ impl Service {
         }
     }
 
+    /// What a list holds that names no scope.
+    fn visible(&self, caller: &Caller, hierarchy: &Hierarchy) -> Vec<Within> {
+        let today = self.today();
+        let limits = caller.grants().iter().filter_map(|grant| match &grant.over {
+            Over::Everything => None,
+            Over::Subtree(unit) => Some(Within::Subtree(*unit)),
+            Over::Regime(regime) => Some(Within::Regime(regime.clone())),
+        });
+        // On a cut-off day of the past, units that came into the subtree, and those that were before them, were elsewhere.
+        let units = hierarchy.histories().map(|unit| unit.id);
+        let readable = units.filter(|unit| caller.can_read(*unit, hierarchy, today));
+        limits.chain([Within::Units(readable.collect())]).collect()
+    }
+
     async fn explain(
         &self,
         name: &ObligationName,
         at: chrono::DateTime<chrono::Utc>,
-        hierarchy: &dunghan_hierarchy::Hierarchy,
+        hierarchy: &Hierarchy,
     ) -> Result<pb::Explanation, Status> {
         let store = &self.reconciler.store;
         let obligation = store.obligation_fetch(name).await?;
@@ -164,15 +181,9 @@ impl ComplianceService for Service {
         if let Some(regime) = &regime {
             self.reconciler.store.regime_fetch(regime).await?;
         }
-        let visible = (scope.is_none() && !caller.reaches_everything()).then(|| {
-            let limits = caller.grants().iter().filter_map(|grant| match &grant.over {
-                Over::Everything => None,
-                Over::Subtree(unit) => Some(Within::Subtree(*unit)),
-                Over::Regime(regime) => Some(Within::Regime(regime.clone())),
-            });
-            limits.collect()
-        });
         let hierarchy = self.reconciler.catch_up().await?;
+        let visible = (scope.is_none() && !caller.reaches_everything())
+            .then(|| self.visible(&caller, &hierarchy));
         let filter = ObligationFilter { scope, visible, regime, period, standings };
         let store = &self.reconciler.store;
         let limit = page.size as u64 + 1;
@@ -192,7 +203,9 @@ impl ComplianceService for Service {
             let shown = Shown { at, family: of, hierarchy: &hierarchy, calendar };
             obligations.push(shown.obligation(obligation));
         }
-        Ok(Response::new(pb::ListObligationsResponse { obligations, next_page_token }))
+        let hierarchy_version = hierarchy.version().cast_signed();
+        let page = pb::ListObligationsResponse { obligations, next_page_token, hierarchy_version };
+        Ok(Response::new(page))
     }
 
     async fn get_reporting_rate(
@@ -226,6 +239,53 @@ impl ComplianceService for Service {
         self.readable(&caller, name.unit, Some(name.regime.id())).await?;
         let hierarchy = self.reconciler.catch_up().await?;
         Ok(Response::new(self.explain(&name, at, &hierarchy).await?))
+    }
+
+    async fn list_affected_obligations(
+        &self,
+        request: Request<pb::ListAffectedObligationsRequest>,
+    ) -> Result<Response<pb::ListAffectedObligationsResponse>, Status> {
+        let request = request.into_inner();
+        let (ending, changed) = convert::affected_units(&request)?;
+        let effective = field::date("effective_date", request.effective_date.as_ref())?;
+        let effective = field::required("effective_date", effective)?;
+        let asked = (&request.units, &request.changed_units, effective);
+        let page = Page::<AffectedKey>::new(request.page_size, &request.page_token, &asked)?;
+
+        let hierarchy = self.reconciler.catch_up().await?;
+        for unit in ending.iter().chain(&changed) {
+            hierarchy.get(*unit).ok_or_else(|| unknown_unit(*unit))?;
+        }
+        let fates: HashMap<_, _> = [(Fate::Ends, &ending), (Fate::GoesOn, &changed)]
+            .into_iter()
+            .flat_map(|(fate, units)| units.iter().map(move |unit| (*unit, fate)))
+            .collect();
+        let store = &self.reconciler.store;
+        let regimes = store.regime_all().await?;
+        let filter = AffectedFilter::new(ending, changed, effective, &regimes);
+        let at = self.reconciler.clock.now();
+        let limit = page.size as u64 + 1;
+        let found = store.obligation_affected_page(&filter, at, page.after.as_ref(), limit).await?;
+        let (found, next_page_token) = page.cut(found, |last| last.into());
+        let regimes: HashMap<_, _> = regimes.iter().map(|regime| (&regime.id, regime)).collect();
+        let affected = found.iter().filter_map(|obligation| {
+            // A regime that was put in force between the two reads is for the next call.
+            let regime = regimes.get(&obligation.name.regime)?;
+            let fate = *fates.get(&obligation.name.unit)?;
+            let cut_off = regime.window(obligation.name.period).cut_off;
+            let consequence = consequence(obligation, cut_off, fate, effective, at)?;
+            let calendar = &self.reconciler.calendar;
+            let shown = Shown { at, family: regime.family, hierarchy: &hierarchy, calendar };
+            Some(pb::AffectedObligation {
+                obligation: Some(shown.obligation(obligation)),
+                consequence: pb::affected_obligation::Consequence::from(consequence).into(),
+            })
+        });
+        Ok(Response::new(pb::ListAffectedObligationsResponse {
+            affected_obligations: affected.collect(),
+            next_page_token,
+            hierarchy_version: hierarchy.version().cast_signed(),
+        }))
     }
 
     async fn waive_obligation(

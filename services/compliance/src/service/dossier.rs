@@ -232,7 +232,9 @@ impl DossierService for Service {
         let calendar = &self.reconciler.calendar;
         let shown = Shown { at, family: Family::Nd09, hierarchy: &hierarchy, calendar };
         let dossiers = found.iter().map(|dossier| shown.dossier(dossier)).collect();
-        Ok(Response::new(pb::ListOverdueDossiersResponse { dossiers, next_page_token }))
+        let hierarchy_version = hierarchy.version().cast_signed();
+        let page = pb::ListOverdueDossiersResponse { dossiers, next_page_token, hierarchy_version };
+        Ok(Response::new(page))
     }
 
     async fn summarize_dossiers(

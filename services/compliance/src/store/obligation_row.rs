@@ -1,9 +1,9 @@
 //! The tables `obligation`, `receipt` and `waiver`.
 #![expect(unreachable_pub, reason = "the entity derive makes all that it writes public")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use dunghan_calendar::Period;
 use dunghan_hierarchy::{Hierarchy, UnitId};
 use dunghan_store::{Write, rows_per_insert};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{Error, Store, from_us, take_turns, unreadable, us};
 use crate::domain::explain::Waiver;
 use crate::domain::obligation::{Obligation, ObligationName, Receipt, Standing};
-use crate::domain::regime::{Regime, RegimeId};
+use crate::domain::regime::{Regime, RegimeId, Schedule};
 
 const TABLE: &str = "obligation";
 /// Whose turn it is to write many obligations.
@@ -125,8 +125,82 @@ impl From<&Obligation> for ObligationKey {
 pub enum Within {
     /// The unit, and what was below it on the cut-off day.
     Subtree(UnitId),
+    /// These units.
+    Units(Vec<UnitId>),
     /// One regime.
     Regime(String),
+}
+
+/// Where an obligation stands in the order of those that a reorganisation touches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AffectedKey {
+    unit: Uuid,
+    regime: String,
+    period: String,
+}
+
+impl From<&Obligation> for AffectedKey {
+    fn from(obligation: &Obligation) -> Self {
+        Self {
+            unit: obligation.name.unit.uuid(),
+            regime: obligation.name.regime.id().to_owned(),
+            period: obligation.name.period.to_string(),
+        }
+    }
+}
+
+/// Which obligations a reorganisation touches: those for which
+/// [`consequence`](crate::domain::consequence::consequence) says something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AffectedFilter {
+    ending: Vec<UnitId>,
+    changed: Vec<UnitId>,
+    /// The regimes by the first period whose cut-off is not before the effective date. The names of the periods of one
+    /// frequency are in the order of time.
+    reached: BTreeMap<String, Vec<String>>,
+}
+
+impl AffectedFilter {
+    /// Of a reorganisation of that effective date, by which these units end and those go on otherwise.
+    pub fn new(
+        ending: Vec<UnitId>,
+        changed: Vec<UnitId>,
+        effective: NaiveDate,
+        regimes: &[Regime],
+    ) -> Self {
+        let mut reached = BTreeMap::<_, Vec<_>>::new();
+        for regime in regimes {
+            let Some(first) = regime.first_period(effective) else { continue };
+            let first = match regime.schedule {
+                Schedule::Every(_) => first.to_string(),
+                // It has no other: all of these together, however many letters have asked for something once.
+                Schedule::Once(_) => String::new(),
+            };
+            reached.entry(first).or_default().push(regime.id.id().to_owned());
+        }
+        Self { ending, changed, reached }
+    }
+
+    fn condition(&self, at: DateTime<Utc>) -> Condition {
+        use obligation::Column as C;
+        let at = us(at);
+        let of = |units: &[UnitId]| C::UnitId.is_in(units.iter().map(|unit| unit.uuid()));
+        // An empty OR holds for everything; where no period is reached, none is.
+        let none = Condition::any().add(Expr::value(false));
+        let reached = self.reached.iter().fold(none, |any, (first, regimes)| {
+            let regimes = C::Regime.is_in(regimes.iter().map(String::as_str));
+            any.add(Condition::all().add(regimes).add(C::Period.gte(first.as_str())))
+        });
+        let unsettled =
+            Condition::any().add(stands(Standing::Open, at)).add(stands(Standing::Missing, at));
+        let closed = Condition::any().add(C::ReceiveUs.lte(at)).add(C::DueUs.lte(at));
+        let ending = Condition::any().add(reached.clone()).add(unsettled);
+        let ending = Condition::all().add(of(&self.ending)).add(ending);
+        let either = Condition::any().add(Condition::all().add(reached).add(closed)).add(ending);
+        // All units in one list, so that the index gives the rows in order and no more than are wanted.
+        let units: Vec<_> = self.ending.iter().chain(&self.changed).copied().collect();
+        Condition::all().add(of(&units)).add(either)
+    }
 }
 
 /// Which obligations to list.
@@ -156,7 +230,7 @@ pub struct NewObligation {
 
 impl NewObligation {
     /// What `unit` owes, with its code and its place in the hierarchy on the cut-off day.
-    pub fn of(unit: UnitId, cut_off: chrono::NaiveDate, hierarchy: &Hierarchy) -> Self {
+    pub fn of(unit: UnitId, cut_off: NaiveDate, hierarchy: &Hierarchy) -> Self {
         let code = hierarchy
             .unit(unit, cut_off)
             .and_then(|unit| unit.code(dunghan_hierarchy::NSO).map(str::to_owned));
@@ -237,6 +311,10 @@ fn within(limit: &Within) -> Condition {
         Within::Subtree(root) => {
             let pattern = format!("%/{}/%", root.uuid().simple());
             Condition::all().add(obligation::Column::Path.like(pattern))
+        }
+        Within::Units(units) => {
+            let units = units.iter().map(|unit| unit.uuid());
+            Condition::all().add(obligation::Column::UnitId.is_in(units))
         }
         Within::Regime(regime) => Condition::all().add(obligation::Column::Regime.eq(regime)),
     }
@@ -462,6 +540,32 @@ impl Store {
             query = query.filter(row.gt(key));
         }
         for column in [C::Regime, C::Period, C::UnitCode, C::UnitId] {
+            query = query.order_by_asc(column);
+        }
+        let rows = query.all(self.database.reader()).await?;
+        rows.into_iter().map(obligation::Model::read).collect()
+    }
+
+    /// `limit` obligations that a reorganisation touches after one, in the order of unit, regime and period.
+    pub async fn obligation_affected_page(
+        &self,
+        filter: &AffectedFilter,
+        at: DateTime<Utc>,
+        after: Option<&AffectedKey>,
+        limit: u64,
+    ) -> Result<Vec<Obligation>, Error> {
+        use obligation::Column as C;
+        let mut query = obligation::Entity::find().filter(filter.condition(at)).limit(limit);
+        if let Some(after) = after {
+            let row = Expr::tuple([C::UnitId, C::Regime, C::Period].map(Expr::col).map(Into::into));
+            let key = Expr::tuple([
+                Expr::value(after.unit),
+                Expr::value(after.regime.as_str()),
+                Expr::value(after.period.as_str()),
+            ]);
+            query = query.filter(row.gt(key));
+        }
+        for column in [C::UnitId, C::Regime, C::Period] {
             query = query.order_by_asc(column);
         }
         let rows = query.all(self.database.reader()).await?;

@@ -4,8 +4,11 @@
 mod dossiers;
 mod explain_obligation;
 mod get_reporting_rate;
+mod hierarchy_version;
+mod list_affected_obligations;
 mod list_obligations;
 mod notices;
+mod predecessors;
 mod record_dossiers;
 mod regimes;
 mod run_sweep;

@@ -1,20 +1,21 @@
 //! What the store promises on both engines alike, where the rpcs' tests do not reach it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use dunghan_calendar::{DayOffPolicy, DueRule, Family, Frequency, Period};
+use dunghan_compliance::domain::consequence::{Fate, consequence};
 use dunghan_compliance::domain::dossier::{Channel, Dossier, DossierName, Resolution};
 use dunghan_compliance::domain::explain::Waiver;
 use dunghan_compliance::domain::notice::Subject;
 use dunghan_compliance::domain::obligation::{Obligation, ObligationName, Receipt, Standing};
 use dunghan_compliance::domain::regime::{Debtors, Regime, RegimeId, Schedule};
 use dunghan_compliance::store::{
-    Claim, DossierChange, DueGroup, Error, Migrations, NewObligation, ObligationFilter, Store,
-    Within,
+    AffectedFilter, AffectedKey, Claim, DossierChange, DueGroup, Error, Migrations, NewObligation,
+    ObligationFilter, Store, Within,
 };
 use dunghan_hierarchy::{Hierarchy, UnitId, Validity};
-use dunghan_store::Database;
+use dunghan_store::{Database, Write};
 use dunghan_testkit::{ENGINES, Engine, Place};
 use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
@@ -210,6 +211,111 @@ async fn the_database_chooses_by_standing_exactly_as_the_domain_judges() {
 }
 
 #[tokio::test]
+async fn the_database_chooses_what_a_reorganisation_touches_exactly_as_the_domain_judges() {
+    for engine in ENGINES {
+        let shelf = shelf(engine).await;
+        let store = &shelf.store;
+        let moments: [Option<i64>; 3] = [None, Some(0), Some(1)];
+        let cases: Vec<_> =
+            moments.iter().flat_map(|received| moments.map(|waived| (*received, waived))).collect();
+        // Each case for a unit that ends, for one that goes on, and for one that nobody asks about.
+        let codes = codes(3 * cases.len());
+        let units = |third: usize| -> Vec<_> {
+            codes.iter().skip(third).step_by(3).map(|code| commune(code)).collect()
+        };
+        let (ending, changed) = (units(0), units(1));
+        let every = |id, frequency, family| Regime {
+            schedule: Schedule::Every(frequency),
+            family,
+            ..regime(id)
+        };
+        let once: Period = "2026-01-01--2026-05-14".parse().unwrap();
+        let nd09 = Family::Nd09;
+        let regimes = [
+            (every("month", Frequency::Month, nd09), vec!["202604", "202605", "202606"]),
+            (every("calendar", Frequency::Month, Family::Calendar), vec!["202605", "202606"]),
+            (every("quarter", Frequency::Quarter, nd09), vec!["2026Q2"]),
+            (every("year", Frequency::Year, nd09), vec!["2025", "2026"]),
+            (
+                Regime { schedule: Schedule::Once(once), ..regime("once") },
+                vec!["2026-01-01--2026-05-14"],
+            ),
+            (Regime { due: None, ..every("no-due", Frequency::Month, nd09) }, vec!["202605"]),
+        ];
+        for (regime, periods) in &regimes {
+            for period in periods {
+                let period: Period = period.parse().unwrap();
+                let due = regime.due.map(|_| due());
+                let cut_off = regime.window(period).cut_off;
+                let hierarchy = hierarchy(1, &codes);
+                let debtors: Vec<_> = codes
+                    .iter()
+                    .map(|code| NewObligation::of(commune(code), cut_off, &hierarchy))
+                    .collect();
+                store.obligation_open(regime, period, due, &debtors, 1).await.unwrap();
+                for (at, code) in codes.iter().enumerate() {
+                    let (received, waived) = cases[at / 3];
+                    let unit = commune(code);
+                    let name = ObligationName { unit, regime: regime.id.clone(), period };
+                    // In this order: once received, nothing is waived.
+                    if let Some(waived) = waived {
+                        let at = crate::world::due() + microseconds(waived);
+                        shelf.waive(&name, at).await.unwrap();
+                    }
+                    if let Some(received) = received {
+                        let time = crate::world::due() + microseconds(received);
+                        let receipts = [(name, Receipt { report: Uuid::now_v7(), time })];
+                        let write =
+                            async |write: &Write<'_>| Store::receipt_record(write, &receipts).await;
+                        store.database().write(write).await.unwrap();
+                    }
+                }
+            }
+        }
+        let by_id: HashMap<_, _> = regimes.iter().map(|(regime, _)| (&regime.id, regime)).collect();
+        let in_force: Vec<_> = regimes.iter().map(|(regime, _)| regime.clone()).collect();
+        let all = ObligationFilter::default();
+        let mut seen = HashSet::new();
+        for effective in ["2020-01-01", "2026-05-14", "2026-05-15", "2026-06-01", "2027-01-01"] {
+            let effective = day(effective);
+            let filter = AffectedFilter::new(ending.clone(), changed.clone(), effective, &in_force);
+            for offset in -1..=1 {
+                let at = due() + microseconds(offset);
+                let mut judged = store.obligation_page(&all, at, None, 1000).await.unwrap();
+                assert_eq!(judged.len(), 10 * codes.len());
+                judged.retain(|one| {
+                    let fate = match one.name.unit {
+                        unit if ending.contains(&unit) => Fate::Ends,
+                        unit if changed.contains(&unit) => Fate::GoesOn,
+                        _ => return false,
+                    };
+                    let cut_off = by_id[&one.name.regime].window(one.name.period).cut_off;
+                    let said = consequence(one, cut_off, fate, effective, at);
+                    seen.extend(said.map(|said| (fate, said)));
+                    said.is_some()
+                });
+                judged.sort_by_key(|one| {
+                    let name = &one.name;
+                    (name.unit.uuid(), name.regime.id().to_owned(), name.period.to_string())
+                });
+                let (mut found, mut after) = (Vec::new(), None);
+                loop {
+                    let page =
+                        store.obligation_affected_page(&filter, at, after.as_ref(), 17).await;
+                    let page = page.unwrap();
+                    let Some(last) = page.last() else { break };
+                    after = Some(AffectedKey::from(last));
+                    found.extend(page);
+                }
+                assert_eq!(found, judged, "{engine:?} {effective} {offset}");
+            }
+        }
+        // All that can be said of each was said of some.
+        assert_eq!(seen.len(), 4, "{seen:?}");
+    }
+}
+
+#[tokio::test]
 async fn lists_are_in_the_order_of_the_bytes_of_codes_on_any_locale() {
     for engine in ENGINES {
         let shelf = shelf(engine).await;
@@ -264,6 +370,8 @@ async fn lists_are_in_the_order_of_the_bytes_of_codes_on_any_locale() {
             (vec![Within::Subtree(gia_lai())], 0),
             (vec![Within::Subtree(bac_ninh())], 24),
             (vec![Within::Regime("a".to_owned())], 9),
+            (vec![Within::Units(vec![])], 0),
+            (vec![Within::Units(vec![nameless, commune("10")])], 6),
             (vec![Within::Regime("a".to_owned()), Within::Subtree(commune("10"))], 11),
         ] {
             let found = shelf.store.obligation_page(&visible(limits), due(), None, 100).await;

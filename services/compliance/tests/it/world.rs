@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use dunghan_compliance::Compliance;
 use dunghan_hierarchy::{
-    Hierarchy, Identifier, Kind, Level, NSO, UnitHistory, UnitId, Validity, Version,
+    Edge, Hierarchy, Identifier, Kind, Level, NSO, UnitHistory, UnitId, Validity, Version,
 };
 use dunghan_host::{Running, Spec, Start, Suite};
 use dunghan_proto::compliance as pb;
@@ -112,6 +112,7 @@ pub(crate) fn unit(
 #[derive(Debug)]
 pub(crate) struct World {
     units: Vec<UnitHistory>,
+    edges: Vec<Edge>,
     version: u64,
     receipts: HashMap<(String, String, UnitId), submission::Receipt>,
     events: Vec<Event>,
@@ -154,6 +155,7 @@ impl Default for World {
         units.extend(communes(gia_lai(), &GIA_LAI));
         Self {
             units,
+            edges: Vec::new(),
             version: 1,
             receipts: HashMap::new(),
             events: Vec::new(),
@@ -184,6 +186,13 @@ impl World {
     pub(crate) fn import(&mut self, unit: UnitHistory) {
         self.units.retain(|known| known.id != unit.id);
         self.units.push(unit);
+        self.version += 1;
+    }
+
+    /// The registry learns what units were before and what became of them; those that ended come with it.
+    pub(crate) fn reorganise(&mut self, ended: Vec<UnitHistory>, edges: Vec<Edge>) {
+        self.units.extend(ended);
+        self.edges.extend(edges);
         self.version += 1;
     }
 
@@ -500,7 +509,8 @@ impl World {
         if self.registry_away {
             return Err(away());
         }
-        Ok(Hierarchy::build(self.version, self.units.clone()).unwrap())
+        let (units, edges) = (self.units.clone(), self.edges.clone());
+        Ok(Hierarchy::build_with_edges(self.version, units, edges).unwrap())
     }
 }
 

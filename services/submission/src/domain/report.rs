@@ -109,6 +109,8 @@ pub struct Content {
     pub narrative: String,
     /// "Tính đến ngày".
     pub declared_cut_off: Option<NaiveDate>,
+    /// The agency that hands it over, where that is not the unit itself.
+    pub submitting_unit: Option<UnitId>,
 }
 
 /// Where a receive time was seen that is not this server's.

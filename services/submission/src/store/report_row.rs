@@ -42,6 +42,7 @@ pub(super) struct Model {
     pub create_us: i64,
     pub update_us: i64,
     pub version: i64,
+    pub submitting_unit_id: Option<Uuid>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -139,6 +140,7 @@ pub(super) fn active(report: &Report) -> Result<ActiveModel, Error> {
         create_us: Set(create_time.timestamp_micros()),
         update_us: Set(update_time.timestamp_micros()),
         version: Set(*version),
+        submitting_unit_id: Set(content.submitting_unit.map(|unit| unit.uuid())),
     })
 }
 
@@ -170,6 +172,7 @@ fn report(row: Model) -> Result<Report, Error> {
             values: serde_json::from_str(&row.figures).map_err(unreadable)?,
             narrative: row.narrative,
             declared_cut_off: row.declared_cut_off,
+            submitting_unit: row.submitting_unit_id.map(UnitId::from_uuid),
         },
         findings: serde_json::from_str(&row.findings).map_err(unreadable)?,
         state,

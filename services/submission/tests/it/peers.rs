@@ -141,6 +141,13 @@ impl ComplianceService for Regimes {
         not_here()
     }
 
+    async fn list_affected_obligations(
+        &self,
+        _: Request<compliance::ListAffectedObligationsRequest>,
+    ) -> Result<Response<compliance::ListAffectedObligationsResponse>, Status> {
+        not_here()
+    }
+
     async fn waive_obligation(
         &self,
         _: Request<compliance::WaiveObligationRequest>,

@@ -63,6 +63,7 @@ fn content() -> Content {
         ],
         narrative: "Lời văn".to_owned(),
         declared_cut_off: Some(date("2026-05-14")),
+        submitting_unit: Some(binh_duong()),
     }
 }
 

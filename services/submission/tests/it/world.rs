@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use dunghan_calendar::zone;
-use dunghan_hierarchy::{Hierarchy, Kind, Level, UnitHistory, UnitId, Validity, Version};
+use dunghan_hierarchy::{
+    Edge, EdgeKind, Hierarchy, Kind, Level, UnitHistory, UnitId, Validity, Version,
+};
 use dunghan_host::Suite;
 use dunghan_proto::policy::Role;
 use dunghan_proto::submission as pb;
@@ -59,6 +61,37 @@ pub(crate) fn binh_duong() -> UnitId {
     id("21733")
 }
 
+/// A province that was merged into Bắc Ninh with the reform, and a commune of it that became part of Trí Quả.
+pub(crate) fn old_bac_ninh() -> UnitId {
+    id("27")
+}
+
+pub(crate) fn thanh_khuong() -> UnitId {
+    id("09427-27")
+}
+
+/// A division of Trí Quả, and one of Đình Tổ that there is since June 2026.
+pub(crate) fn phong_tri_qua() -> UnitId {
+    id("09427.VHXH")
+}
+
+pub(crate) fn phong_dinh_to() -> UnitId {
+    id("09415.VHXH")
+}
+
+/// A district that was abolished with the reform, a division of it and a commune.
+pub(crate) fn phung_hiep() -> UnitId {
+    id("934")
+}
+
+pub(crate) fn phong_phung_hiep() -> UnitId {
+    id("934.VHTT")
+}
+
+pub(crate) fn tan_long() -> UnitId {
+    id("31399")
+}
+
 /// No unit has it.
 pub(crate) fn nowhere() -> UnitId {
     id("99999")
@@ -66,16 +99,46 @@ pub(crate) fn nowhere() -> UnitId {
 
 pub(crate) fn hierarchy() -> Hierarchy {
     let reform = date("2025-07-01");
-    let unit = |id, name: &str, parent: Option<UnitId>, validity| {
-        let (kind, level) = match parent {
-            None => (Kind::Tinh, Level::Province),
-            Some(_) => (Kind::Xa, Level::Commune),
+    let of_level = |id, name: &str, parent: Option<UnitId>, level, validity| {
+        let kind = match level {
+            Level::Province => Kind::Tinh,
+            Level::District => Kind::Huyen,
+            Level::Department => Kind::Phong,
+            _ => Kind::Xa,
         };
         let version = Version { validity, display_name: name.to_owned(), kind, level, parent };
         UnitHistory { id, versions: vec![version], identifiers: Vec::new() }
     };
+    let unit = |id, name: &str, parent: Option<UnitId>, validity| {
+        let level = if parent.is_none() { Level::Province } else { Level::Commune };
+        of_level(id, name, parent, level, validity)
+    };
+    let division = |id, name: &str, parent, validity| {
+        of_level(id, name, Some(parent), Level::Department, validity)
+    };
     let open = Validity::OPEN;
+    let (before, since) = (Validity::before(reform), Validity::since(reform));
+    let merged = |predecessor, successor| Edge {
+        effective: reform,
+        predecessor,
+        successor,
+        kind: EdgeKind::Merged,
+        reorganisation: "bac-ninh-2025".into(),
+    };
+    let edges = vec![merged(old_bac_ninh(), bac_ninh()), merged(thanh_khuong(), tri_qua())];
     let units = vec![
+        unit(old_bac_ninh(), "Tỉnh Bắc Ninh", None, before),
+        unit(thanh_khuong(), "Phường Thanh Khương", Some(old_bac_ninh()), before),
+        division(phong_tri_qua(), "Phòng Văn hóa - Xã hội", tri_qua(), since),
+        division(
+            phong_dinh_to(),
+            "Phòng Văn hóa - Xã hội",
+            dinh_to(),
+            Validity::since(date("2026-06-01")),
+        ),
+        of_level(phung_hiep(), "Huyện Phụng Hiệp", None, Level::District, before),
+        division(phong_phung_hiep(), "Phòng Văn hóa và Thông tin", phung_hiep(), before),
+        unit(tan_long(), "Xã Tân Long", Some(phung_hiep()), before),
         unit(bac_ninh(), "Tỉnh Bắc Ninh", None, open),
         unit(tri_qua(), "Phường Trí Quả", Some(bac_ninh()), Validity::since(reform)),
         unit(dinh_to(), "Xã Đình Tổ", Some(bac_ninh()), open),
@@ -83,7 +146,7 @@ pub(crate) fn hierarchy() -> Hierarchy {
         unit(gia_lai(), "Tỉnh Gia Lai", None, open),
         unit(binh_duong(), "Xã Bình Dương", Some(gia_lai()), open),
     ];
-    Hierarchy::build(1, units).unwrap()
+    Hierarchy::build_with_edges(1, units, edges).unwrap()
 }
 
 pub(crate) fn suite() -> Suite {
