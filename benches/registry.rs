@@ -54,7 +54,7 @@ impl UnaryService<pb::GetUnitRequest> for Empty {
     type Future = Ready<Result<Response<pb::Unit>, Status>>;
 
     fn call(&mut self, _: Request<pb::GetUnitRequest>) -> Self::Future {
-        ready(Ok(Response::default()))
+        ready(Ok(Response::new(pb::Unit::default())))
     }
 }
 

@@ -28,10 +28,11 @@ const ROLES: [Role; 6] =
     [Role::Reader, Role::Reporter, Role::Supervisor, Role::Importer, Role::Operator, Role::Service];
 
 /// What stands for the parts of a name below the unit; nothing of that name has to exist.
-const BELOW: [(&str, &str); 3] = [
+const BELOW: [(&str, &str); 4] = [
     ("{report}", "0198f000-0000-7000-8000-000000000000"),
     ("{obligation}", "none~202605"),
     ("{dossier}", "H24.101-260518-0001"),
+    ("{contact}", "0198f000-0000-7000-8000-000000000000"),
 ];
 
 fn now() -> DateTime<Utc> {

@@ -125,6 +125,21 @@ fn rate(scope: &str, period: &str) -> pb::GetReportingRateRequest {
     }
 }
 
+/// A reorganisation by which the unit ends.
+fn ending(unit: &str) -> pb::ListAffectedObligationsRequest {
+    pb::ListAffectedObligationsRequest {
+        units: vec![unit.to_owned()],
+        effective_date: Some(field::pb_date(day("2026-05-15"))),
+        ..Default::default()
+    }
+}
+
+/// A reorganisation after which it goes on otherwise.
+fn changed(unit: &str) -> pb::ListAffectedObligationsRequest {
+    let changed_units = vec![unit.to_owned()];
+    pb::ListAffectedObligationsRequest { units: Vec::new(), changed_units, ..ending(unit) }
+}
+
 fn summarize(unit: &str, period: &str) -> pb::SummarizeDossiersRequest {
     pb::SummarizeDossiersRequest {
         parent: unit.to_owned(),
@@ -216,6 +231,8 @@ async fn refusals_of(testing: &Testing, unit: &str) -> Vec<(Refusal, &'static st
         (refused_by!(operator.create_regime(owed_by(unit))), "regime.debtors.units"),
         (refused_by!(operator.list_obligations(list_obligations(unit, ""))), "scope"),
         (refused_by!(operator.get_reporting_rate(rate(unit, PERIOD))), "scope"),
+        (refused_by!(operator.list_affected_obligations(ending(unit))), "units[0]"),
+        (refused_by!(operator.list_affected_obligations(changed(unit))), "changed_units[0]"),
         (refused_by!(dossiers.record_dossiers(header(unit))), "header.parent"),
         (refused_by!(dossiers.list_overdue_dossiers(overdue(unit))), "scope"),
         (refused_by!(dossiers.summarize_dossiers(summarize(unit, PERIOD))), "parent"),

@@ -6,6 +6,7 @@ mod authz_coverage;
 mod bad_input;
 mod chaos;
 mod contract;
+mod grants;
 mod main_job;
 mod proto_conventions;
 mod raw;

@@ -11,15 +11,19 @@ use prost_types::method_options::IdempotencyLevel;
 use crate::contract::{behaviors, field_at, has_behavior, methods, ours, policy, pool};
 
 /// What may be sent again without a request_id, and why.
-const HARMLESS: [(&str, &str); 3] = [
+const HARMLESS: [(&str, &str); 7] = [
+    ("BatchCreateReorganisations", "one that is recorded under its id is left as it is"),
+    ("CommitUnitImport", "what was committed is answered as it is"),
+    ("EndContact", "what was ended just so is answered as it is"),
     ("ImportUnits", "rows that are there already change nothing"),
     ("RecordDossiers", "what was recorded is never changed"),
+    ("RevokeGrant", "what was revoked is answered as it is"),
     ("RunSweep", "the insert of a notice is its claim"),
 ];
 
 /// The first words of rpcs that change nothing. Whatever begins otherwise is a write.
-const READS: [&str; 8] =
-    ["Get", "List", "BatchGet", "Resolve", "Stream", "Watch", "Explain", "Summarize"];
+const READS: [&str; 9] =
+    ["Get", "List", "BatchGet", "Resolve", "Stream", "Watch", "Explain", "Summarize", "Preview"];
 
 fn is_message(field: &FieldDescriptor, full_name: &str) -> bool {
     matches!(field.kind(), Kind::Message(message) if message.full_name() == full_name)

@@ -6,11 +6,15 @@ use std::time::Duration;
 use dunghan_proto::compliance as pb;
 use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
 use dunghan_proto::compliance::notice_service_client::NoticeServiceClient;
+use dunghan_proto::policy::Role;
+use dunghan_proto::registry;
+use dunghan_proto::registry::grant_service_client::GrantServiceClient;
+use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
 use dunghan_proto::submission::CreateReportRequest;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use dunghan_proto::submission::value::Figure;
 use dunghan_rpc::Peer;
-use dunghan_testkit::{Engine, Mode, Testing, start_in};
+use dunghan_testkit::{Engine, Mode, Testing, eventually, start_in};
 use futures::future::join_all;
 use uuid::Uuid;
 
@@ -159,5 +163,40 @@ async fn bells_that_ring_in_two_processes_tell_once() {
         *told.entry(subject).or_default() += 1;
     }
     assert_eq!((told.len(), told.values().max()), (10, Some(&1)), "{told:?}");
+    testing.stop().await;
+}
+
+#[tokio::test]
+async fn what_one_process_of_the_registry_grants_or_revokes_is_so_at_once_there_and_soon_in_the_other()
+ {
+    let mut testing = start(SETTING, time("2026-05-04 09:00:00")).await;
+    testing.apart().add(&["registry"]);
+    let operators = each(&mut testing, "registry", &["operator"]);
+    let [mut one, mut another] = [0, 1].map(|at| GrantServiceClient::new(operators[at].clone()));
+    let callers = each(&mut testing, "registry", &[]);
+    let let_through = async |process: usize| {
+        let mut client = RegistryServiceClient::new(callers[process].clone());
+        client
+            .get_unit(registry::GetUnitRequest { name: unit("24"), as_of_date: None })
+            .await
+            .is_ok()
+    };
+    let grant = registry::Grant {
+        // The subject of all tokens that the tests sign.
+        subject: "tester".to_owned(),
+        role: Role::Reader.into(),
+        over: Some(registry::grant::Over::Everything(true)),
+        reason: "Quyết định phân công".to_owned(),
+        ..Default::default()
+    };
+    assert_eq!([let_through(0).await, let_through(1).await], [false; 2]);
+    let request = registry::CreateGrantRequest { grant: Some(grant), ..Default::default() };
+    let name = one.create_grant(request).await.unwrap().into_inner().name;
+    assert!(let_through(0).await);
+    eventually(SOON, async || let_through(1).await.then_some(())).await;
+    let request = registry::RevokeGrantRequest { name, reason: "Thôi phân công".to_owned() };
+    another.revoke_grant(request).await.unwrap();
+    assert!(!let_through(1).await);
+    eventually(SOON, async || (!let_through(0).await).then_some(())).await;
     testing.stop().await;
 }

@@ -2,14 +2,17 @@
 //!
 //! Consumers pull: [`pull`] asks the owner for what came after the position reached, and stores the new position in the
 //! transaction that applies it, so each event has its effect once. [`Units`] is a process's copy of the hierarchy, which
-//! follows the registry's versions of it. [`list_events`] is how an owner answers.
+//! follows the registry's versions of it, and [`Grants`] keeps what its guard adds to tokens up with the registry's.
+//! [`list_events`] is how an owner answers.
 
+mod grants;
 mod metric;
 mod outbox;
 mod pull;
 mod trace;
 mod units;
 
+pub use grants::{Grants, stored_grant};
 pub use metric::hierarchy_version;
 pub use outbox::{append, list_events};
 pub use pull::{PullError, pull};

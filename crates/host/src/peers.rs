@@ -14,6 +14,9 @@ use tower::ServiceBuilder;
 
 use crate::ConfigError;
 
+/// The service that everybody has a copy of something of.
+pub(crate) const REGISTRY: &str = "registry";
+
 /// The services that run here, behind everything that a call over a socket passes through as well, and those that run
 /// elsewhere. A service does not know which is which.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::response::IntoResponse;
 use dunghan_calendar::Clock;
 use dunghan_events::Units;
-use dunghan_rpc::Peer;
+use dunghan_rpc::{Peer, StoredGrants};
 use dunghan_store::Database;
 use schemars::JsonSchema;
 use sea_orm_migration::MigratorTrait;
@@ -17,7 +17,7 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::RoutesBuilder;
 
-use crate::peers::Peers;
+use crate::peers::{Peers, REGISTRY};
 
 /// A service: its name, its tables, its part of the configuration, and how it starts.
 pub trait Spec: 'static {
@@ -52,6 +52,7 @@ pub struct Start {
     pub(crate) service: &'static str,
     pub(crate) declared: &'static [&'static str],
     pub(crate) peers: Peers,
+    pub(crate) grants: StoredGrants,
 }
 
 impl Start {
@@ -63,8 +64,14 @@ impl Start {
 
     /// The copy of the units, kept up to date until the process stops; the services of a process share it.
     pub fn units(&self) -> Units {
-        let shared = self.peers.units.get_or_init(|| Units::new(self.peer("registry")));
+        let shared = self.peers.units.get_or_init(|| Units::new(self.peer(REGISTRY)));
         shared.shared_with(self.service)
+    }
+
+    /// What the guard of this process adds to tokens: for the registry, which puts there what it keeps. In a process that
+    /// it does not run in, they follow it without anybody's doing.
+    pub fn grants(&self) -> StoredGrants {
+        self.grants.clone()
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use dunghan_events::Grants;
+use dunghan_rpc::StoredGrants;
 use dunghan_store::{Database, Location, is_transient};
 use futures::FutureExt as _;
 use futures::future::try_join_all;
@@ -16,7 +18,7 @@ use tonic::service::Routes;
 use crate::config::Migrating;
 use crate::gate::Gate;
 use crate::health::{DATABASE, Health};
-use crate::peers::Peers;
+use crate::peers::{Peers, REGISTRY};
 use crate::spec::Job;
 use crate::suite::{Clocks, Entry};
 use crate::{Config, Running, Start};
@@ -24,6 +26,9 @@ use crate::{Config, Running, Start};
 /// Between two attempts to use a database that is away, and between two lines that say so.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const SAY_EVERY: Duration = Duration::from_secs(60);
+/// How long a process waits for the grants before it lets the first caller in, who may have no others than these. A registry
+/// that is away does not keep it.
+const GRANTS_LIMIT: Duration = Duration::from_secs(1);
 /// How long a job that panicked is left alone.
 const AFTER_A_PANIC: Duration = Duration::from_secs(1);
 
@@ -34,6 +39,7 @@ pub(crate) struct Starting {
     pub(crate) location: Location,
     pub(crate) clocks: Clocks,
     pub(crate) peers: Peers,
+    pub(crate) grants: StoredGrants,
     pub(crate) gate: Gate,
     pub(crate) health: Health,
     pub(crate) stopping: CancellationToken,
@@ -46,9 +52,25 @@ pub(crate) struct Starting {
 pub(crate) type Databases = Arc<Mutex<Vec<Database>>>;
 
 impl Starting {
+    /// What keeps the grants up with a registry that runs elsewhere.
+    fn grants_of_elsewhere(&self) -> Option<Grants> {
+        self.peers.elsewhere(REGISTRY)?;
+        let asks = self.entries.iter().find(|entry| entry.peers.contains(&REGISTRY))?;
+        Some(Grants::new(self.peers.peer(asks.name, REGISTRY), self.grants.clone()))
+    }
+
     /// Starts all services, opens the gate, and begins their jobs.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let started = try_join_all(self.entries.iter().map(|entry| self.bring_up(entry))).await?;
+        let grants = self.grants_of_elsewhere();
+        let first_grants = async {
+            if let Some(grants) = &grants {
+                // It was logged; they follow by themselves.
+                let _ = tokio::time::timeout(GRANTS_LIMIT, grants.refresh()).await;
+            }
+        };
+        let services = try_join_all(self.entries.iter().map(|entry| self.bring_up(entry)));
+        let (started, ()) = tokio::join!(services, first_grants);
+        let started = started?;
         let (mut builder, mut jobs) = (Routes::builder(), Vec::new());
         let mut names = Vec::new();
         for (entry, running) in self.entries.iter().zip(started) {
@@ -63,6 +85,10 @@ impl Starting {
         if let Some(units) = self.peers.units.get() {
             let (units, stopping) = (units.clone(), self.stopping.clone());
             jobs.push(Box::new(move || Box::pin(units.clone().follow(stopping.clone()))));
+        }
+        if let Some(grants) = grants {
+            let stopping = self.stopping.clone();
+            jobs.push(Box::new(move || Box::pin(grants.clone().follow(stopping.clone()))));
         }
         for job in jobs {
             self.tracker.spawn(supervise(job, AFTER_A_PANIC, self.stopping.clone()));
@@ -131,6 +157,7 @@ impl Starting {
             service: entry.name,
             declared: entry.peers,
             peers: self.peers.clone(),
+            grants: self.grants.clone(),
         };
         let running = (entry.start)(start, &self.config).context("its configuration")?.await?;
         Ok((running, database))

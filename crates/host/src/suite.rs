@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dunghan_calendar::{Clock, SystemClock};
-use dunghan_rpc::{GuardLayer, Issuer, Methods};
+use dunghan_rpc::{GuardLayer, Issuer, Methods, StoredGrants};
 use dunghan_store::{Database, Location};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -180,7 +180,8 @@ impl Suite {
             always.add_service(reflection().build_v1alpha()?);
         }
         let gate = Gate::new(always.routes().into_axum_router());
-        let guard = GuardLayer::new(Methods::of_contract()?, issuer.clone());
+        let grants = StoredGrants::new(clocks.services.clone());
+        let guard = GuardLayer::new(Methods::of_contract()?, issuer.clone(), grants.clone());
         let limit = Duration::from_secs(config.server.call_limit_s);
         let stack = stack(gate.clone(), guard, limit);
         // 3. Peers: one that nobody can find is a mistake of the configuration.
@@ -228,6 +229,7 @@ impl Suite {
             location: location.clone(),
             clocks,
             peers,
+            grants,
             gate,
             health: health.clone(),
             stopping: stopping.clone(),

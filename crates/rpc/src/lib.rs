@@ -1,8 +1,8 @@
 //! What every service needs at the wire.
 //!
 //! A call passes through the layers of `server`: a panic is answered, its deadline is kept, and the [`Guard`], which
-//! knows the [`Methods`] of the contract and the [`Issuer`]'s tokens, lets it reach its handler with a [`Caller`] that
-//! holds only the grants that may make it. The handler parses into domain types ([`field`]), asks the caller whether
+//! knows the [`Methods`] of the contract, the [`Issuer`]'s tokens and the [`StoredGrants`] beside these, lets it reach its
+//! handler with a [`Caller`] that holds only the grants that may make it. The handler parses into domain types ([`field`]), asks the caller whether
 //! the unit is theirs, and refuses with a reason ([`refuse`]).
 //!
 //! A service calls another through a [`Peer`]: with its own token ([`authorized`]), within the deadline of the call
@@ -15,6 +15,7 @@ mod contract;
 mod deadline;
 mod error;
 pub mod field;
+mod grants;
 mod page;
 mod server;
 mod stream;
@@ -30,6 +31,7 @@ pub use deadline::deadline;
 pub use error::{
     Reason, bad_field, bad_field_for, field_violations, internal, peer_failed, refuse, unavailable,
 };
+pub use grants::{StoredGrant, StoredGrants};
 pub use page::{Page, page_size};
 pub use server::{DeadlineLayer, Guard, GuardLayer, PanicLayer};
 pub use stream::read_away;

@@ -30,6 +30,23 @@ impl RequestKey {
         let hash = Sha256::digest(request.encode_to_vec()).to_vec();
         Self { principal: principal.to_owned(), method, id, hash }
     }
+
+    /// The request `id` of `principal` for `method`, whose content came in `parts`.
+    pub fn in_parts<'a>(
+        principal: &str,
+        method: &'static str,
+        id: Uuid,
+        parts: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            // With its length, lest what is cut elsewhere be the same.
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let hash = hash.finalize().to_vec();
+        Self { principal: principal.to_owned(), method, id, hash }
+    }
 }
 
 /// What is known of a request.

@@ -108,20 +108,29 @@ impl Testing {
 
     /// A token for these grants, for example `supervisor@units/…`.
     pub fn token(&self, grants: &[&str]) -> String {
+        self.token_of("tester", grants)
+    }
+
+    fn token_of(&self, subject: &str, grants: &[&str]) -> String {
         let grants = grants.iter().map(|grant| grant.parse().expect("a grant")).collect();
-        let identity = Identity { subject: "tester".to_owned(), grants };
+        let identity = Identity { subject: subject.to_owned(), grants };
         self.issuer.sign(&identity, SystemClock.now(), TimeDelta::hours(1)).expect("a token")
     }
 
     /// Channels over sockets to all services, that send a token for these grants with each call.
     pub fn channel(&self, grants: &[&str]) -> Peer {
-        self.with_token(self.anonymous(), grants)
+        with_token(self.anonymous(), &self.token(grants))
+    }
+
+    /// As [`channel`](Self::channel), for somebody else, whose token states nothing.
+    pub fn channel_of(&self, subject: &str) -> Peer {
+        with_token(self.anonymous(), &self.token_of(subject, &[]))
     }
 
     /// As [`channel`](Self::channel), calling again where that is harmless, as services call each other.
     pub fn remote(&self, grants: &[&str]) -> Peer {
         let remote = |name, url: &str| remote(name, url.parse().expect("an address"));
-        self.with_token(self.to_each(remote), grants)
+        with_token(self.to_each(remote), &self.token(grants))
     }
 
     /// As [`channel`](Self::channel), without any token.
@@ -131,7 +140,7 @@ impl Testing {
 
     /// A channel to one address, that sends a token for these grants with each call.
     pub fn channel_to(&self, url: &str, grants: &[&str]) -> Peer {
-        self.with_token(peer(channel(url)), grants)
+        with_token(peer(channel(url)), &self.token(grants))
     }
 
     /// The services without a socket between. None: they live in other processes.
@@ -179,15 +188,16 @@ impl Testing {
             }
         }
     }
+}
 
-    fn with_token(&self, inner: Peer, grants: &[&str]) -> Peer {
-        let value = HeaderValue::try_from(format!("Bearer {}", self.token(grants)))
-            .expect("a token that fits a header");
-        peer(inner.map_request(move |mut request: http::Request<Body>| {
-            request.headers_mut().insert(AUTHORIZATION, value.clone());
-            request
-        }))
-    }
+/// Sends the token with each call.
+fn with_token(inner: Peer, token: &str) -> Peer {
+    let value =
+        HeaderValue::try_from(format!("Bearer {token}")).expect("a token that fits a header");
+    peer(inner.map_request(move |mut request: http::Request<Body>| {
+        request.headers_mut().insert(AUTHORIZATION, value.clone());
+        request
+    }))
 }
 
 fn channel(url: &str) -> Channel {

@@ -1,5 +1,7 @@
 //! The arguments: what can be typed, and the help for it.
 
+mod units;
+
 use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -8,6 +10,10 @@ use dunghan_calendar::{Family, Period};
 
 use crate::address::ServerAddress;
 use crate::input::{self, Lifetime, UnitRef};
+
+pub(crate) use units::{
+    Contacts, ContactsVerb, ExportFormat, Grants, GrantsVerb, Units, UnitsVerb,
+};
 
 const AFTER_HELP: &str = "\
 Units are given by statistics code (24, 09427), with the date on which the code
@@ -46,8 +52,12 @@ pub(crate) enum Command {
     Config(ShowConfig),
     /// Sign a token with the data folder's issuer key
     Token(Token),
-    /// Administrative units: list, show, find, import
+    /// Administrative units: tree, show, find, lineage, import, export, reorganise
     Units(Units),
+    /// Whom to turn to at a unit: list, add, end
+    Contacts(Contacts),
+    /// Who may do what, beside what tokens state: list, add, revoke
+    Grants(Grants),
     /// Rules by which units owe reports: list, import
     Regimes(Regimes),
     /// Reports: list, show, submit
@@ -130,8 +140,9 @@ pub(crate) struct Backup {
 pub(crate) struct Token {
     /// ROLE, ROLE@UNIT or ROLE@regimes/REGIME, with ROLE one of reader,
     /// reporter, supervisor, importer, operator. A unit given by code is looked
-    /// up at the server
-    #[arg(long = "grant", value_name = "GRANT", required = true)]
+    /// up at the server. Without any, the token does what `dunghan grants`
+    /// grants to its subject, and nothing else
+    #[arg(long = "grant", value_name = "GRANT")]
     pub(crate) grants: Vec<String>,
     /// How long it holds: 30m, 8h, 7d
     #[arg(long = "for", value_name = "DURATION", default_value = "8h")]
@@ -200,60 +211,6 @@ pub(crate) struct ClientArgs {
     /// How to print the answer
     #[arg(long, value_enum, default_value_t = Format::Table, global = true)]
     pub(crate) output: Format,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Units {
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
-    #[command(subcommand)]
-    pub(crate) verb: UnitsVerb,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum UnitsVerb {
-    /// Units valid on a date, by statistics code
-    List {
-        /// Only this level; may be given several times
-        #[arg(long = "level", value_name = "LEVEL", value_parser = input::level)]
-        levels: Vec<dunghan_hierarchy::Level>,
-        /// Only the direct children of this unit
-        #[arg(long, value_name = "UNIT")]
-        parent: Option<UnitRef>,
-        /// The date for which to answer [default: today]
-        #[arg(long, value_name = "DATE", value_parser = input::date)]
-        as_of: Option<NaiveDate>,
-        /// How many to list; 0 is all
-        #[arg(long, value_name = "N", default_value_t = 50)]
-        limit: usize,
-    },
-    /// One unit
-    Show {
-        unit: UnitRef,
-        /// The date for which to answer [default: today]
-        #[arg(long, value_name = "DATE", value_parser = input::date)]
-        as_of: Option<NaiveDate>,
-    },
-    /// Find units by name; accents, case and kind words may be missing
-    Find {
-        text: String,
-        /// Only below this unit
-        #[arg(long, value_name = "UNIT")]
-        within: Option<UnitRef>,
-        /// The date for which to answer [default: today]
-        #[arg(long, value_name = "DATE", value_parser = input::date)]
-        as_of: Option<NaiveDate>,
-    },
-    /// Load units, all or none; loading twice is harmless
-    Import {
-        /// A CSV file
-        #[arg(required_unless_present = "bundled")]
-        file: Option<PathBuf>,
-        /// The lists that come with the program: before and after 1 July 2025,
-        /// and the changes of 2026
-        #[arg(long, conflicts_with = "file")]
-        bundled: bool,
-    },
 }
 
 #[derive(Args, Debug)]

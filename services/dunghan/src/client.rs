@@ -13,7 +13,10 @@ use dunghan_proto::compliance::dossier_service_client::DossierServiceClient;
 use dunghan_proto::compliance::notice_service_client::NoticeServiceClient;
 use dunghan_proto::policy::ErrorReason;
 use dunghan_proto::registry as pb;
+use dunghan_proto::registry::contact_service_client::ContactServiceClient;
+use dunghan_proto::registry::grant_service_client::GrantServiceClient;
 use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
+use dunghan_proto::registry::reorganisation_service_client::ReorganisationServiceClient;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use dunghan_rpc::field::pb_date;
 use dunghan_rpc::{Grant, Identity, Issuer, Peer, peer, refuse, remote, with_deadline};
@@ -66,7 +69,20 @@ impl Client {
     }
 
     pub(crate) fn registry(&self) -> RegistryServiceClient<Peer> {
-        RegistryServiceClient::new(self.peer.clone())
+        RegistryServiceClient::new(self.peer.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    pub(crate) fn reorganisations(&self) -> ReorganisationServiceClient<Peer> {
+        ReorganisationServiceClient::new(self.peer.clone())
+            .max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    pub(crate) fn contacts(&self) -> ContactServiceClient<Peer> {
+        ContactServiceClient::new(self.peer.clone())
+    }
+
+    pub(crate) fn grants(&self) -> GrantServiceClient<Peer> {
+        GrantServiceClient::new(self.peer.clone())
     }
 
     pub(crate) fn submission(&self) -> SubmissionServiceClient<Peer> {
@@ -131,7 +147,7 @@ impl Client {
             found = self.unit_named(name, Some(last)).await;
         }
         match found {
-            Ok(unit) => format!("{} {}", code(&unit), unit.display_name).trim().to_owned(),
+            Ok(unit) => label(&unit),
             Err(_) => name.to_owned(),
         }
     }
@@ -184,6 +200,66 @@ impl Client {
             request.page_token = page.next_page_token;
         }
     }
+}
+
+/// Units on dates, each asked for once.
+#[derive(Debug)]
+pub(crate) struct Lookup<'a> {
+    client: &'a Client,
+    units: HashMap<(String, Option<NaiveDate>), pb::Unit>,
+    labels: HashMap<(String, Option<NaiveDate>), String>,
+}
+
+impl<'a> Lookup<'a> {
+    pub(crate) fn new(client: &'a Client) -> Self {
+        Self { client, units: HashMap::new(), labels: HashMap::new() }
+    }
+
+    /// The units above one, the nearest first.
+    pub(crate) async fn above(
+        &mut self,
+        unit: &pb::Unit,
+        as_of: Option<NaiveDate>,
+    ) -> Result<Vec<pb::Unit>, Failure> {
+        let (mut above, mut next) = (Vec::new(), unit.parent_unit.clone());
+        while !next.is_empty() {
+            let key = (next, as_of);
+            let parent = match self.units.get(&key) {
+                Some(parent) => parent.clone(),
+                None => {
+                    let found = self.client.unit_named(&key.0, as_of).await?;
+                    self.units.insert(key, found.clone());
+                    found
+                }
+            };
+            next = parent.parent_unit.clone();
+            above.push(parent);
+        }
+        Ok(above)
+    }
+
+    /// As [`Client::label`].
+    pub(crate) async fn label(&mut self, name: &str, as_of: Option<NaiveDate>) -> String {
+        let key = (name.to_owned(), as_of);
+        match self.labels.get(&key) {
+            Some(label) => label.clone(),
+            None => {
+                let label = self.client.label(name, as_of).await;
+                self.labels.insert(key, label.clone());
+                label
+            }
+        }
+    }
+
+    /// Notes the label of a unit on a date, so that the registry is not asked: of what is only tried it does not know.
+    pub(crate) fn note(&mut self, unit: &pb::Unit, as_of: Option<NaiveDate>) {
+        self.labels.insert((unit.name.clone(), as_of), label(unit));
+    }
+}
+
+/// Code and name of a unit for people.
+pub(crate) fn label(unit: &pb::Unit) -> String {
+    format!("{} {}", code(unit), unit.display_name).trim().to_owned()
 }
 
 /// The code that people know a unit by: of statistics, else the first that it has.

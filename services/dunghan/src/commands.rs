@@ -2,7 +2,9 @@
 
 mod backup;
 mod calendar;
+mod contacts;
 mod dossiers;
+mod grants;
 mod notices;
 mod obligations;
 mod regimes;
@@ -20,7 +22,7 @@ pub(crate) use dossiers::{SummaryRow, record, summary_table};
 pub(crate) use obligations::Rate;
 pub(crate) use regimes::create as create_regime;
 pub(crate) use reports::submit as submit_report;
-pub(crate) use units::import as import_units;
+pub(crate) use units::{Lineage, bundled as import_bundled, import as import_units, lineage_of};
 
 /// Runs one command to its end.
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
@@ -31,7 +33,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Restore(args) => backup::restore(args).await,
         Command::Config(args) => serve::config(&args),
         Command::Token(args) => token::token(args).await,
-        Command::Units(args) => units::units(args).await,
+        Command::Units(args) => Box::pin(units::units(args)).await,
+        Command::Contacts(args) => contacts::contacts(args).await,
+        Command::Grants(args) => grants::grants(args).await,
         Command::Regimes(args) => regimes::regimes(args).await,
         Command::Reports(args) => reports::reports(args).await,
         Command::Obligations(args) => obligations::obligations(args).await,

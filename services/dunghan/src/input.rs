@@ -5,6 +5,7 @@ mod csv_file;
 mod dossier;
 mod json;
 mod regime;
+mod reorganisation;
 mod report;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use dunghan_calendar::{Period, zone};
 use dunghan_hierarchy::{Level, NSO, UnitId};
 use dunghan_proto::compliance::Standing;
+use dunghan_proto::registry::ContactRole;
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -22,6 +24,9 @@ use crate::failure::Failure;
 use csv_file::text;
 pub(crate) use dossier::{DossierRow, dossiers};
 pub(crate) use regime::{RegimeFile, regimes};
+pub(crate) use reorganisation::{
+    ReorganisationFile, reorganisation_name, reorganisations, shown as shown_change,
+};
 pub(crate) use report::{ReportFile, report};
 
 /// A unit as people name it.
@@ -148,6 +153,12 @@ pub(crate) fn level(text: &str) -> Result<Level, String> {
 pub(crate) fn standing(text: &str) -> Result<Standing, String> {
     word("STANDING_", text, Standing::from_str_name)
         .ok_or_else(|| "is not open, on_time, late, missing, waived or no_due_time".to_owned())
+}
+
+/// What a contact does at its unit.
+pub(crate) fn contact_role(text: &str) -> Result<ContactRole, String> {
+    word("CONTACT_ROLE_", text, ContactRole::from_str_name)
+        .ok_or_else(|| "is not reporter, head or supervisor".to_owned())
 }
 
 /// The value of an enum of the contract that a word names, in whichever case.

@@ -4,13 +4,15 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use chrono::{DateTime, FixedOffset, NaiveDate, Utc};
 use comfy_table::{
-    Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
+    Cell, CellAlignment, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Table,
+    TableStyle,
 };
 use dunghan_calendar::zone;
 use dunghan_proto::r#type::Date;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use prost_types::Timestamp;
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::cli::Format;
 use crate::failure::Failure;
@@ -78,6 +80,8 @@ pub(crate) enum Column {
     Text(&'static str),
     /// Right-aligned.
     Number(&'static str),
+    /// Left-aligned and never broken, to be copied.
+    Whole(&'static str),
 }
 
 /// Rows under a header, at most 80 columns wide; long texts wrap.
@@ -95,13 +99,19 @@ impl Rows {
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(WIDTH)
             .set_header(columns.iter().map(|column| match column {
-                Column::Text(name) | Column::Number(name) => Cell::new(name),
+                Column::Text(name) | Column::Number(name) | Column::Whole(name) => Cell::new(name),
             }));
         for (place, column) in columns.iter().enumerate() {
             if let Some(found) = table.column_mut(place) {
                 found.set_padding((0, 0));
-                if matches!(column, Column::Number(_)) {
-                    found.set_cell_alignment(CellAlignment::Right);
+                match column {
+                    Column::Text(_) => {}
+                    Column::Number(_) => {
+                        found.set_cell_alignment(CellAlignment::Right);
+                    }
+                    Column::Whole(_) => {
+                        found.set_constraint(ColumnConstraint::ContentWidth);
+                    }
                 }
             }
         }
@@ -137,26 +147,39 @@ pub(crate) fn pairs(pairs: &[(&str, String)]) -> String {
 
 /// A text broken into lines of 80 columns at blanks; its own line ends stay.
 pub(crate) fn wrap(text: &str) -> String {
-    let width = usize::from(WIDTH);
-    let mut lines = Vec::new();
-    for paragraph in text.lines() {
-        let indent: String = paragraph.chars().take_while(|c| *c == ' ' || *c == '-').collect();
-        let mut line = String::new();
-        for word in paragraph.split_whitespace() {
-            let long = line.chars().count() + 1 + word.chars().count() > width;
-            if line.is_empty() {
-                line = format!("{}{word}", " ".repeat(leading_blanks(paragraph)));
-            } else if long {
-                lines.push(std::mem::take(&mut line));
-                line = format!("{}{word}", " ".repeat(indent.chars().count()));
-            } else {
-                line.push(' ');
-                line.push_str(word);
-            }
+    let paragraphs = text.lines().map(|paragraph| {
+        let indent = paragraph.chars().take_while(|c| *c == ' ' || *c == '-').count();
+        hang(&" ".repeat(leading_blanks(paragraph)), &" ".repeat(indent), paragraph)
+    });
+    paragraphs.collect::<Vec<_>>().join("\n")
+}
+
+/// One paragraph broken into lines of 80 columns at blanks, with `first` before the first line and `rest` before each
+/// other.
+pub(crate) fn hang(first: &str, rest: &str, text: &str) -> String {
+    let most = usize::from(WIDTH);
+    let (mut lines, mut line) = (Vec::new(), first.to_owned());
+    let (mut wide, mut empty) = (width(first), true);
+    for word in text.split_whitespace() {
+        let long = wide + usize::from(!empty) + width(word) > most;
+        if long && !empty {
+            lines.push(std::mem::replace(&mut line, rest.to_owned()));
+            (wide, empty) = (width(rest), true);
         }
-        lines.push(line);
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        wide += usize::from(!empty) + width(word);
+        empty = false;
     }
+    lines.push(line.trim_end().to_owned());
     lines.join("\n")
+}
+
+/// How many columns a text takes on a terminal: an accent that is a character of its own takes none.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
 }
 
 fn leading_blanks(text: &str) -> usize {
@@ -224,7 +247,7 @@ mod tests {
     use super::*;
 
     fn widest(text: &str) -> usize {
-        text.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+        text.lines().map(width).max().unwrap_or(0)
     }
 
     #[test]
@@ -244,6 +267,17 @@ mod tests {
         let wrapped = wrap(&text);
         assert!(widest(&wrapped) <= 80);
         assert!(wrapped.starts_with("Một\nhai") && wrapped.ends_with("\nBa"), "{wrapped}");
+    }
+
+    #[test]
+    fn what_hangs_from_a_branch_keeps_its_prefix_and_counts_accents_as_nothing() {
+        // Decomposed: five letters and as many accents, five columns.
+        let word = "e\u{302}".repeat(5);
+        assert_eq!(width(&word), 5);
+        let hung = hang("├─ ", "│  ", &format!("{word} ").repeat(20));
+        assert_eq!(hung.lines().map(width).collect::<Vec<_>>(), [80, 44], "{hung}");
+        assert!(hung.lines().skip(1).all(|line| line.starts_with("│  ")), "{hung}");
+        assert_eq!(hang("├─ ", "│  ", ""), "├─");
     }
 
     #[test]

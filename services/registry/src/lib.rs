@@ -8,16 +8,21 @@
 mod config;
 mod convert;
 mod data;
-mod domain;
+pub mod domain;
 mod error;
 mod service;
 pub mod store;
 
 pub use config::Config;
-pub use data::{BadFile, BadLine, bundled_units, rows_from_csv};
+pub use data::{BadFile, BadLine, Bundle, CsvRows, XlsxRows, bundle, bundled_units, rows_from_csv, rows_from_file};
+
+use std::sync::Arc;
 
 use dunghan_host::{LARGEST_ANSWER, LARGEST_REQUEST, Running, Spec, Start};
+use dunghan_proto::registry::contact_service_server::ContactServiceServer;
+use dunghan_proto::registry::grant_service_server::GrantServiceServer;
 use dunghan_proto::registry::registry_service_server::RegistryServiceServer;
+use dunghan_proto::registry::reorganisation_service_server::ReorganisationServiceServer;
 
 /// The service, for whoever runs it.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +34,25 @@ impl Spec for Registry {
     type Config = Config;
 
     async fn start(start: Start, _: Config) -> anyhow::Result<Running> {
+        let guard = start.grants();
         let store = store::Store::new(start.database);
-        let service = service::Service::new(store, start.clock).await?;
-        let server = RegistryServiceServer::new(service)
+        let service = Arc::new(service::Service::new(store, start.clock, guard).await?);
+        let server = RegistryServiceServer::from_arc(service.clone())
             .max_decoding_message_size(LARGEST_REQUEST)
             .max_encoding_message_size(LARGEST_ANSWER);
-        Ok(Running::new().service(server))
+        let reorganisations = ReorganisationServiceServer::from_arc(service.clone())
+            .max_decoding_message_size(LARGEST_REQUEST)
+            .max_encoding_message_size(LARGEST_ANSWER);
+        let contacts = ContactServiceServer::from_arc(service.clone())
+            .max_encoding_message_size(LARGEST_ANSWER);
+        let grants =
+            GrantServiceServer::from_arc(service.clone()).max_encoding_message_size(LARGEST_ANSWER);
+        let (in_force, stopping) = (service.grants.clone(), start.stopping);
+        Ok(Running::new()
+            .service(server)
+            .service(reorganisations)
+            .service(contacts)
+            .service(grants)
+            .job(move || in_force.clone().follow(stopping.clone())))
     }
 }

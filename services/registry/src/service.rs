@@ -1,6 +1,13 @@
 //! The registry's rpcs.
 
+mod contact;
 mod current;
+mod export;
+mod grant;
+mod import;
+mod lineage;
+mod reorganisation;
+mod requests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,40 +20,52 @@ use dunghan_proto::events::{ListEventsRequest, ListEventsResponse};
 use dunghan_proto::registry as pb;
 use dunghan_proto::registry::registry_service_server::RegistryService;
 use dunghan_proto::r#type::Date;
-use dunghan_rpc::{Caller, Page, field, read_away};
+use dunghan_rpc::{Caller, Page, StoredGrants, field};
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::convert::{self, Query};
-use crate::domain::import::{Merged, Staged, merge};
 use crate::error;
 use crate::store::{Error, Store};
 use current::Current;
+use grant::InForce;
+use requests::request_key;
 
-/// The most rows of one import; the nation with its history has some 14,000.
-const MOST_ROWS: usize = 200_000;
 /// The most units that ResolveUnit answers with.
 const MOST_FOUND: usize = 20;
-/// How many histories one message of StreamUnitHistories has.
+/// How many histories or edges one message of StreamUnitHistories has: some hundred kilobytes.
 const HISTORIES_AT_ONCE: usize = 500;
+const EDGES_AT_ONCE: usize = 2000;
 
 pub(crate) struct Service {
     store: Store,
     current: Current,
+    /// What the guard of this process adds to tokens.
+    pub(crate) grants: Arc<InForce>,
     clock: Arc<dyn Clock>,
 }
 
 impl Service {
-    pub(crate) async fn new(store: Store, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+    pub(crate) async fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        guard: StoredGrants,
+    ) -> Result<Self, Error> {
         let current = Current::load(store.clone()).await?;
-        Ok(Self { store, current, clock })
+        let grants = Arc::new(InForce::load(store.clone(), guard).await?);
+        Ok(Self { store, current, grants, clock })
     }
 
     fn as_of(&self, asked: Option<&Date>) -> Result<NaiveDate, Status> {
         let asked = field::date("as_of_date", asked)?;
         Ok(asked.unwrap_or_else(|| zone::civil_date(self.clock.now())))
     }
+}
+
+/// Runs what takes some milliseconds beside the calls, so that it holds none of them up.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| Error::from(e).into())
 }
 
 fn view(hierarchy: &Hierarchy, unit: UnitId, as_of: NaiveDate) -> Result<UnitView<'_>, Status> {
@@ -161,7 +180,7 @@ impl RegistryService for Service {
         if let Some(ancestor) = ancestor {
             view(&hierarchy, ancestor, as_of)?;
         }
-        let found: Vec<UnitId> = match query {
+        let (found, best) = match query {
             Query::Code(code) => {
                 let unit = hierarchy
                     .by_code(&code.scheme, &code.value, as_of)
@@ -171,18 +190,23 @@ impl RegistryService for Service {
                 {
                     return Err(error::code_not_below(&code, above, as_of));
                 }
-                vec![unit]
+                (vec![unit], 1)
             }
             Query::Name(name) => {
                 let found = hierarchy.find(&name, as_of, ancestor).into_iter();
-                let below = found.map(|candidate| candidate.id).filter(|id| Some(*id) != ancestor);
-                below.take(MOST_FOUND).collect()
+                let below = found.filter(|candidate| Some(candidate.id) != ancestor);
+                let below: Vec<_> = below.take(MOST_FOUND).collect();
+                let score = below.first().map(|best| best.score);
+                let best = below.iter().take_while(|one| Some(one.score) == score).count();
+                (below.into_iter().map(|candidate| candidate.id).collect(), best)
             }
         };
         let views = found.into_iter().filter_map(|unit| hierarchy.unit(unit, as_of));
-        let units = views.map(|view| convert::unit(&hierarchy, view)).collect();
-        let hierarchy_version = hierarchy.version().cast_signed();
-        Ok(Response::new(pb::ResolveUnitResponse { units, best_count: 0, hierarchy_version }))
+        Ok(Response::new(pb::ResolveUnitResponse {
+            units: views.map(|view| convert::unit(&hierarchy, view)).collect(),
+            best_count: convert::count(best),
+            hierarchy_version: hierarchy.version().cast_signed(),
+        }))
     }
 
     async fn list_descendants(
@@ -216,66 +240,7 @@ impl RegistryService for Service {
         request: Request<Streaming<pb::ImportUnitsRequest>>,
     ) -> Result<Response<pb::ImportUnitsResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let mut stream = request.into_inner();
-        let mut staged = Staged::default();
-        let mut received = 0;
-        while let Some(message) = stream.message().await.map_err(|e| error::stream_broken(&e))? {
-            let row = message.row.unwrap_or_default();
-            if received == MOST_ROWS {
-                read_away(&mut stream).await;
-                return Err(error::too_many_rows(MOST_ROWS));
-            }
-            match convert::row(received, row) {
-                Ok(row) => staged.rows.push(row),
-                Err(bad) => {
-                    staged.problems.extend(bad.problems);
-                    staged.spoilt.extend(bad.code);
-                }
-            }
-            received += 1;
-        }
-        // tonic shows a stream that its client has cancelled as one that is complete. The server drops a cancelled call
-        // when it waits for something, so it is made to wait before anything is applied.
-        tokio::task::yield_now().await;
-
-        loop {
-            let current = self.current.get().await?;
-            let merged = match merge(&current, &staged) {
-                Ok(merged) => merged,
-                Err(problems) => {
-                    return Ok(Response::new(pb::ImportUnitsResponse {
-                        received_count: convert::count(received),
-                        problems: convert::row_problems(problems),
-                        hierarchy_version: current.version().cast_signed(),
-                        ..Default::default()
-                    }));
-                }
-            };
-            match self.write(&current, &merged).await {
-                // Another import came first; the rows are merged into what it left.
-                Err(Error::Overtaken) => continue,
-                written => written?,
-            }
-            let (changed, created) = (merged.changed.len(), merged.created);
-            let version = merged.hierarchy.version();
-            tracing::info!(
-                by = caller.subject(),
-                rows = received,
-                created,
-                updated = changed - created,
-                version,
-                "units were imported"
-            );
-            return Ok(Response::new(pb::ImportUnitsResponse {
-                received_count: convert::count(received),
-                created_count: convert::count(created),
-                updated_count: convert::count(changed - created),
-                unchanged_count: convert::count(merged.unchanged),
-                problems: Vec::new(),
-                hierarchy_version: version.cast_signed(),
-                ..Default::default()
-            }));
-        }
+        self.take_in(&caller, request.into_inner()).await.map(Response::new)
     }
 
     type StreamUnitHistoriesStream = Messages;
@@ -288,90 +253,82 @@ impl RegistryService for Service {
         let hierarchy = self.current.get().await?;
         let version = hierarchy.version().cast_signed();
         let known = request.get_ref().known_version == version;
-        let units = if known { 0 } else { hierarchy.len() };
-        // Without any units there still is one message, for the version. Each is made when it is sent: all at once they
+        let (units, all_edges) =
+            if known { (0, 0) } else { (hierarchy.len(), hierarchy.edges().len()) };
+        // Without anything there still is one message, for the version. Each is made when it is sent: all at once they
         // take more room than the hierarchy.
-        let messages = (0..units.div_ceil(HISTORIES_AT_ONCE).max(1)).map(move |at| {
-            let units = histories(&hierarchy).skip(at * HISTORIES_AT_ONCE);
-            let units = units.take(if known { 0 } else { HISTORIES_AT_ONCE }).collect();
-            let edges = if at == 0 && !known { edges(&hierarchy).collect() } else { Vec::new() };
-            Ok(pb::StreamUnitHistoriesResponse { hierarchy_version: version, units, edges })
+        let of_units = units.div_ceil(HISTORIES_AT_ONCE);
+        let messages = of_units + all_edges.div_ceil(EDGES_AT_ONCE);
+        let messages = (0..messages.max(1)).map(move |at| {
+            let mut part = pb::StreamUnitHistoriesResponse {
+                hierarchy_version: version,
+                ..pb::StreamUnitHistoriesResponse::default()
+            };
+            if known {
+            } else if at < of_units {
+                let units = histories(&hierarchy).skip(at * HISTORIES_AT_ONCE);
+                part.units = units.take(HISTORIES_AT_ONCE).collect();
+            } else {
+                let edges = edges(&hierarchy).skip((at - of_units) * EDGES_AT_ONCE);
+                part.edges = edges.take(EDGES_AT_ONCE).collect();
+            }
+            Ok(part)
         });
         Ok(Response::new(Box::pin(tokio_stream::iter(messages))))
     }
 
     async fn commit_unit_import(
         &self,
-        _: Request<pb::CommitUnitImportRequest>,
+        request: Request<pb::CommitUnitImportRequest>,
     ) -> Result<Response<pb::UnitImport>, Status> {
-        Err(dunghan_rpc::refuse(
-            tonic::Code::Unimplemented,
-            dunghan_proto::policy::ErrorReason::Internal,
-            "not yet",
-            [],
-        ))
+        let caller = Caller::of(&request)?;
+        let id = convert::import_id("name", &request.get_ref().name)?;
+        let import = self.commit(&caller, id).await?;
+        Ok(Response::new(convert::import(import)))
     }
 
     async fn get_unit_import(
         &self,
-        _: Request<pb::GetUnitImportRequest>,
+        request: Request<pb::GetUnitImportRequest>,
     ) -> Result<Response<pb::UnitImport>, Status> {
-        Err(dunghan_rpc::refuse(
-            tonic::Code::Unimplemented,
-            dunghan_proto::policy::ErrorReason::Internal,
-            "not yet",
-            [],
-        ))
+        Caller::of(&request)?;
+        let id = convert::import_id("name", &request.get_ref().name)?;
+        let import = self.import(id).await?;
+        Ok(Response::new(convert::import(import)))
     }
 
     async fn list_unit_imports(
         &self,
-        _: Request<pb::ListUnitImportsRequest>,
+        request: Request<pb::ListUnitImportsRequest>,
     ) -> Result<Response<pb::ListUnitImportsResponse>, Status> {
-        Err(dunghan_rpc::refuse(
-            tonic::Code::Unimplemented,
-            dunghan_proto::policy::ErrorReason::Internal,
-            "not yet",
-            [],
-        ))
+        Caller::of(&request)?;
+        self.imports(request.get_ref()).await.map(Response::new)
     }
 
     async fn list_unit_import_rows(
         &self,
-        _: Request<pb::ListUnitImportRowsRequest>,
+        request: Request<pb::ListUnitImportRowsRequest>,
     ) -> Result<Response<pb::ListUnitImportRowsResponse>, Status> {
-        Err(dunghan_rpc::refuse(
-            tonic::Code::Unimplemented,
-            dunghan_proto::policy::ErrorReason::Internal,
-            "not yet",
-            [],
-        ))
+        Caller::of(&request)?;
+        self.import_rows(request.get_ref()).await.map(Response::new)
     }
 
-    type StreamUnitRowsStream = BoxStream<'static, Result<pb::StreamUnitRowsResponse, Status>>;
+    type StreamUnitRowsStream = export::Rows;
 
     async fn stream_unit_rows(
         &self,
-        _: Request<pb::StreamUnitRowsRequest>,
+        request: Request<pb::StreamUnitRowsRequest>,
     ) -> Result<Response<Self::StreamUnitRowsStream>, Status> {
-        Err(dunghan_rpc::refuse(
-            tonic::Code::Unimplemented,
-            dunghan_proto::policy::ErrorReason::Internal,
-            "not yet",
-            [],
-        ))
+        Caller::of(&request)?;
+        self.rows(request.get_ref()).await.map(Response::new)
     }
 
     async fn get_lineage(
         &self,
-        _: Request<pb::GetLineageRequest>,
+        request: Request<pb::GetLineageRequest>,
     ) -> Result<Response<pb::Lineage>, Status> {
-        Err(dunghan_rpc::refuse(
-            tonic::Code::Unimplemented,
-            dunghan_proto::policy::ErrorReason::Internal,
-            "not yet",
-            [],
-        ))
+        Caller::of(&request)?;
+        self.lineage(request.into_inner()).await.map(Response::new)
     }
 
     async fn list_events(
@@ -385,17 +342,3 @@ impl RegistryService for Service {
 }
 
 type Messages = BoxStream<'static, Result<pb::StreamUnitHistoriesResponse, Status>>;
-
-impl Service {
-    /// Applies an import to the tables, and then to the copy.
-    async fn write(&self, current: &Hierarchy, merged: &Merged) -> Result<(), Error> {
-        if merged.changed.is_empty() {
-            return Ok(());
-        }
-        let units: Vec<_> =
-            merged.changed.iter().filter_map(|unit| merged.hierarchy.get(*unit)).collect();
-        self.store.units_replace(current.version(), &units, self.clock.now()).await?;
-        self.current.replace(merged.hierarchy.clone());
-        Ok(())
-    }
-}

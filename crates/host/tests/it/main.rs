@@ -4,6 +4,7 @@
 mod admin;
 mod check;
 mod drain;
+mod grants;
 mod peers;
 mod starting;
 mod world;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use dunghan_calendar::SystemClock;
-use dunghan_proto::policy::ErrorReason;
+use dunghan_proto::policy::{ErrorReason, Role};
 use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use super::verified::Verifier;
-use crate::{Caller, Issuer, Methods, Over, refuse};
+use crate::{Caller, Issuer, Methods, Over, StoredGrants, refuse};
 
 /// Services that need no token: whoever can reach the port may ask whether it lives and what it offers.
 const OPEN: [&str; 3] = [
@@ -27,13 +27,14 @@ const OPEN: [&str; 3] = [
 pub struct GuardLayer {
     methods: Arc<Methods>,
     tokens: Verifier,
+    stored: StoredGrants,
 }
 
 impl GuardLayer {
-    /// With the policies of the contract and the issuer whose tokens hold.
-    pub fn new(methods: Methods, issuer: Issuer) -> Self {
+    /// With the policies of the contract, the issuer whose tokens hold, and what is granted beside them.
+    pub fn new(methods: Methods, issuer: Issuer, stored: StoredGrants) -> Self {
         let tokens = Verifier::new(issuer, Arc::new(SystemClock));
-        Self { methods: Arc::new(methods), tokens }
+        Self { methods: Arc::new(methods), tokens, stored }
     }
 }
 
@@ -129,7 +130,11 @@ impl GuardLayer {
         })?;
         let identity = &verified.identity;
         let held = identity.grants.iter().filter(|grant| policy.roles.contains(&grant.role));
-        let grants: Vec<_> = held.cloned().collect();
+        let mut grants: Vec<_> = held.cloned().collect();
+        // What services may do is no matter of what people are granted.
+        if identity.grants.iter().all(|grant| grant.role != Role::Service) {
+            self.stored.add_to(&mut grants, &identity.subject, &policy.roles);
+        }
         if grants.is_empty() {
             let roles: Vec<_> = policy
                 .roles
@@ -161,32 +166,69 @@ impl GuardLayer {
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
-    use dunghan_calendar::Clock as _;
+    use dunghan_calendar::{Clock as _, ManualClock, zone};
+    use dunghan_hierarchy::Validity;
     use futures::FutureExt as _;
     use tonic::body::Body;
     use tonic_types::StatusExt as _;
 
     use super::*;
-    use crate::{Identity, internal};
+    use crate::{Grant, Identity, StoredGrant, internal};
 
-    /// With what gRPC code the guard answers a call; empty: it lets it through.
-    fn code(path: &str, grants: &[&str]) -> String {
+    fn grants(grants: &[&str]) -> Vec<Grant> {
+        grants.iter().map(|grant| grant.parse().unwrap()).collect()
+    }
+
+    /// What the guard makes of a call whose token states `stated`: the grants with which it lets it through, or the gRPC
+    /// code with which it refuses it.
+    fn guarded(path: &str, stated: &[&str], stored: StoredGrants) -> Result<Vec<Grant>, String> {
         let issuer = Issuer::ephemeral().unwrap();
-        let grants = grants.iter().map(|grant| grant.parse().unwrap()).collect();
-        let identity = Identity { subject: "lan".to_owned(), grants };
+        let identity = Identity { subject: "lan".to_owned(), grants: grants(stated) };
         let token = issuer.sign(&identity, SystemClock.now(), TimeDelta::minutes(1)).unwrap();
-        let inner = tower::service_fn(async |_: Request<Body>| {
-            Ok::<_, Infallible>(Response::new(Body::empty()))
+        let inner = tower::service_fn(async |request: Request<Body>| {
+            let mut response = Response::new(Body::empty());
+            response.extensions_mut().extend(request.extensions().clone());
+            Ok::<_, Infallible>(response)
         });
         let request = Request::builder()
             .uri(path)
             .header(AUTHORIZATION, format!("Bearer {token}"))
             .body(Body::empty())
             .unwrap();
-        let layer = GuardLayer::new(Methods::of_contract().unwrap(), issuer);
+        let layer = GuardLayer::new(Methods::of_contract().unwrap(), issuer, stored);
         let answer = layer.layer(inner).call(request).now_or_never().unwrap().unwrap();
-        let code = answer.headers().get("grpc-status");
-        code.map_or_else(String::new, |code| code.to_str().unwrap().to_owned())
+        match answer.headers().get("grpc-status") {
+            Some(code) => Err(code.to_str().unwrap().to_owned()),
+            None => Ok(answer.extensions().get::<Caller>().unwrap().grants().to_vec()),
+        }
+    }
+
+    /// With what gRPC code the guard answers a call; empty: it lets it through.
+    fn code(path: &str, stated: &[&str]) -> String {
+        guarded(path, stated, none()).err().unwrap_or_default()
+    }
+
+    fn none() -> StoredGrants {
+        StoredGrants::new(Arc::new(SystemClock))
+    }
+
+    const READ: &str = "/dunghan.compliance.v1.ComplianceService/ListObligations";
+    const OPERATE: &str = "/dunghan.compliance.v1.ComplianceService/RunSweep";
+
+    /// These, for somebody, from 20/05/2026 to the 22nd, at the beginning of the 20th in Viet Nam.
+    fn stored(subject: &str, granted: &[&str]) -> (StoredGrants, ManualClock) {
+        let day = |text: &str| text.parse().unwrap();
+        let validity = Validity::between(day("2026-05-20"), day("2026-05-23"));
+        let clock = ManualClock::at(zone::start_of(day("2026-05-20")));
+        let stored = StoredGrants::new(Arc::new(clock.clone()));
+        let grants = grants(granted).into_iter();
+        let subject = subject.to_owned();
+        stored.replace(grants.map(|grant| StoredGrant {
+            subject: subject.clone(),
+            grant,
+            validity,
+        }));
+        (stored, clock)
     }
 
     #[test]
@@ -215,5 +257,52 @@ mod tests {
             assert_eq!(code(path, &[part, "operator"]), "", "{path}");
         }
         assert_eq!(code("/dunghan.registry.v1.RegistryService/GetUnit", &[part]), "");
+    }
+
+    #[test]
+    fn what_is_stored_for_the_subject_is_added_to_what_the_token_states() {
+        let (stored, _) = stored("lan", &["supervisor@regimes/cds", "importer", "operator"]);
+        let let_through = |path, stated: &[&str]| guarded(path, stated, stored.clone()).unwrap();
+        assert_eq!(let_through(OPERATE, &[]), grants(&["operator"]));
+        let both = grants(&["reader", "supervisor@regimes/cds", "operator"]);
+        assert_eq!(let_through(READ, &["reader", "importer"]), both);
+    }
+
+    #[test]
+    fn what_is_stored_for_another_subject_or_another_role_lets_nobody_through() {
+        let (of_another, _) = stored("hoa", &["operator"]);
+        assert_eq!(guarded(OPERATE, &[], of_another).unwrap_err(), "7");
+        let (another_role, _) = stored("lan", &["supervisor"]);
+        assert_eq!(guarded(OPERATE, &[], another_role).unwrap_err(), "7");
+        let (a_part, _) = stored("lan", &["operator@regimes/cds"]);
+        assert_eq!(guarded(OPERATE, &[], a_part).unwrap_err(), "7");
+    }
+
+    #[test]
+    fn a_stored_grant_holds_from_its_first_day_to_its_last_in_viet_nam() {
+        let (stored, clock) = stored("lan", &["operator"]);
+        let passes = |stored: &StoredGrants| guarded(OPERATE, &[], stored.clone()).is_ok();
+        assert!(passes(&stored));
+        clock.advance(TimeDelta::microseconds(-1));
+        assert!(!passes(&stored));
+        clock.advance(TimeDelta::days(3));
+        assert!(passes(&stored));
+        clock.advance(TimeDelta::microseconds(1));
+        assert!(!passes(&stored));
+    }
+
+    #[test]
+    fn what_is_put_in_its_place_is_in_force_at_once() {
+        let (stored, _) = stored("lan", &["operator"]);
+        stored.replace([]);
+        assert_eq!(guarded(OPERATE, &[], stored).unwrap_err(), "7");
+    }
+
+    #[test]
+    fn a_service_gets_nothing_added_and_nobody_is_granted_to_be_one() {
+        const FOR_SERVICES: &str = "/dunghan.compliance.v1.ComplianceService/ListEvents";
+        let (stored, _) = stored("lan", &["supervisor", "service"]);
+        assert_eq!(guarded(READ, &["service"], stored.clone()).unwrap(), grants(&["service"]));
+        assert_eq!(guarded(FOR_SERVICES, &[], stored).unwrap_err(), "7");
     }
 }

@@ -29,6 +29,7 @@ struct Report {
     receipt_evidence: Option<Evidence>,
     declared_cut_off_date: Option<NaiveDate>,
     submitter: String,
+    submitting_unit: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -115,6 +116,7 @@ impl From<pb::Report> for Report {
             values: report.values.into_iter().map(Value::from).collect(),
             findings: report.findings.into_iter().map(Finding::from).collect(),
             submitter: report.submitter,
+            submitting_unit: Some(report.submitting_unit).filter(|unit| !unit.is_empty()),
         }
     }
 }
@@ -204,15 +206,25 @@ pub(super) async fn reports(args: Reports) -> Result<(), Failure> {
                 }
             };
             let report = client.submission().get_report(pb::GetReportRequest { name }).await?;
-            output::print(format, &Report::from(report.into_inner()), show)
+            print(&client, format, report.into_inner()).await
         }
         ReportsVerb::Submit { file } => {
             let report = input::in_file(&file, input::report(&input::read(&file)?))?;
             let client = Client::of(&args.client)?;
             let report = submit(&client, report).await?;
-            output::print(format, &Report::from(report), show)
+            print(&client, format, report).await
         }
     }
+}
+
+/// One report, with the name of the agency that hands it over where people read it.
+async fn print(client: &Client, format: Format, report: pb::Report) -> Result<(), Failure> {
+    let report = Report::from(report);
+    let agency = match (format, &report.submitting_unit) {
+        (Format::Table, Some(unit)) => client.label(unit, None).await,
+        _ => String::new(),
+    };
+    output::print(format, &report, |report| show(report, agency))
 }
 
 async fn list(
@@ -269,14 +281,16 @@ async fn units(client: &Client, list: &List) -> HashMap<String, String> {
 /// is replaced.
 pub(crate) async fn submit(client: &Client, file: ReportFile) -> Result<pb::Report, Failure> {
     let parent = client.unit_name(&file.unit, None).await?;
+    let submitting_unit = client.unit_name_or_all(file.submitting_unit.as_ref(), None).await?;
+    let report = pb::Report { submitting_unit, ..file.report };
     let request = pb::CreateReportRequest {
         parent: parent.clone(),
-        report: Some(file.report.clone()),
+        report: Some(report.clone()),
         request_id: uuid::Uuid::new_v4().to_string(),
     };
     let draft = match client.submission().create_report(request).await {
         Ok(draft) => draft.into_inner(),
-        Err(status) => replace_draft(client, &parent, file.report, status.into()).await?,
+        Err(status) => replace_draft(client, &parent, report, status.into()).await?,
     };
     let (asserted_receive_time, receipt_evidence) = file.receipt.unzip();
     let request = pb::SubmitReportRequest {
@@ -331,7 +345,7 @@ fn table(list: &List, units: &HashMap<String, String>) -> String {
     rows.text()
 }
 
-fn show(report: &Report) -> String {
+fn show(report: &Report, agency: String) -> String {
     use Column::{Number, Text};
     let document = &report.document;
     let number = [document.number.as_str(), document.symbol.as_str()].join("/");
@@ -349,6 +363,7 @@ fn show(report: &Report) -> String {
         ("Number", if number == "/" { String::new() } else { number }),
         ("Dated", show_date(document.document_date)),
         ("Declared cut-off", show_date(report.declared_cut_off_date)),
+        ("Handed over for it by", agency),
     ]);
     let mut values = Rows::new(&[
         Text("Indicator"),

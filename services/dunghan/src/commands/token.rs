@@ -21,13 +21,22 @@ pub(super) async fn token(args: Token) -> Result<(), Failure> {
     let issuer = Issuer::read(&key).map_err(|e| Failure::Failed(e.into()))?;
     let mut grants = Vec::new();
     for text in &args.grants {
-        grants.push(grant(text, &args, &issuer).await?);
+        // A unit given by code is asked for at the server, with a token for that alone.
+        let client = || {
+            let reader = vec!["reader".parse().map_err(Failure::input)?];
+            let own = client::sign(&issuer, "cli", reader, chrono::TimeDelta::minutes(5))?;
+            Client::new(client::servers(&args.address), &own)
+        };
+        grants.push(grant(text, client).await?);
     }
     output::write(&client::sign(&issuer, &args.subject, grants, args.lifetime.0)?)
 }
 
-/// Reads a grant; a unit given by code is asked for at the server, with a token for that alone.
-async fn grant(text: &str, args: &Token, issuer: &Issuer) -> Result<Grant, Failure> {
+/// Reads a grant: ROLE, ROLE@UNIT or ROLE@regimes/REGIME. A client is made where a unit is given by code.
+pub(super) async fn grant(
+    text: &str,
+    client: impl Fn() -> Result<Client, Failure>,
+) -> Result<Grant, Failure> {
     if let Ok(grant) = text.parse() {
         return Ok(grant);
     }
@@ -36,14 +45,7 @@ async fn grant(text: &str, args: &Token, issuer: &Issuer) -> Result<Grant, Failu
     let (role, unit) = text.split_once('@').ok_or_else(unreadable)?;
     let unit: UnitRef = unit.parse().map_err(|_| unreadable())?;
     let role: Grant = role.parse().map_err(|_| unreadable())?;
-    let own = client::sign(
-        issuer,
-        "cli",
-        vec!["reader".parse().map_err(|_| unreadable())?],
-        chrono::TimeDelta::minutes(5),
-    )?;
-    let client = Client::new(client::servers(&args.address), &own)?;
-    let name = client.unit_name(&unit, None).await?;
+    let name = client()?.unit_name(&unit, None).await?;
     let id = name.parse().map_err(|_| unreadable())?;
     Ok(Grant { over: dunghan_rpc::Over::Subtree(id), ..role })
 }

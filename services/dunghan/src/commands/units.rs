@@ -1,17 +1,30 @@
-//! `units`: who the administration's units are.
+//! `units`: who the administration's units are, on any date.
+
+mod export;
+mod import;
+mod lineage;
+mod reorganisations;
+mod reorganise;
+mod tree;
 
 use chrono::NaiveDate;
 use dunghan_proto::registry as pb;
 use dunghan_rpc::field::pb_date;
 use serde::Serialize;
+use tonic::Code;
 
-use crate::cli::{Units, UnitsVerb};
-use crate::client::{Client, PAGE};
+use super::contacts::{self, Contact};
+use crate::cli::{Format, Units, UnitsVerb};
+use crate::client::{Client, Lookup, PAGE, code, label};
 use crate::failure::Failure;
-use crate::input;
+use crate::input::UnitRef;
 use crate::output::{self, Column, Rows, plain, show_date, word};
 
-#[derive(Serialize)]
+pub(crate) use import::{bundled, import};
+pub(crate) use lineage::{Lineage, lineage_of};
+
+/// As JSON shows it.
+#[derive(Debug, Serialize)]
 struct Unit {
     name: String,
     statistics_code: String,
@@ -25,7 +38,7 @@ struct Unit {
     uncertain: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Identifier {
     scheme: String,
     value: String,
@@ -52,6 +65,147 @@ impl From<pb::Unit> for Unit {
     }
 }
 
+/// How a unit stood before something and stands after it; empty where it was not or is not there.
+#[derive(Debug, Default, Serialize)]
+struct Moved {
+    unit: String,
+    /// Which of name, kind, level, parent, code and identifiers (where the code is the same) differ.
+    changed: Vec<&'static str>,
+    code: String,
+    name: String,
+    kind: String,
+    level: String,
+    parent_unit: String,
+    /// As `SCHEME/CODE`.
+    identifiers: Vec<String>,
+    code_before: String,
+    name_before: String,
+    kind_before: String,
+    level_before: String,
+    parent_unit_before: String,
+    identifiers_before: Vec<String>,
+}
+
+impl Moved {
+    fn of(before: Option<&pb::Unit>, after: Option<&pb::Unit>) -> Self {
+        let kind = |unit: &pb::Unit| word(unit.kind().as_str_name(), "KIND_");
+        let level = |unit: &pb::Unit| word(unit.level().as_str_name(), "LEVEL_");
+        let identifiers = |unit: &pb::Unit| {
+            let held = unit.identifiers.iter().map(|one| format!("{}/{}", one.scheme, one.value));
+            held.collect::<Vec<_>>()
+        };
+        let mut moved = Self::default();
+        if let Some(before) = before {
+            moved.unit.clone_from(&before.name);
+            moved.code_before = code(before).to_owned();
+            moved.name_before.clone_from(&before.display_name);
+            (moved.kind_before, moved.level_before) = (kind(before), level(before));
+            moved.parent_unit_before.clone_from(&before.parent_unit);
+            moved.identifiers_before = identifiers(before);
+        }
+        if let Some(after) = after {
+            moved.unit.clone_from(&after.name);
+            moved.code = code(after).to_owned();
+            moved.name.clone_from(&after.display_name);
+            (moved.kind, moved.level) = (kind(after), level(after));
+            moved.parent_unit.clone_from(&after.parent_unit);
+            moved.identifiers = identifiers(after);
+        }
+        if before.is_some() && after.is_some() {
+            let all = [
+                ("name", moved.name != moved.name_before),
+                ("kind", moved.kind != moved.kind_before),
+                ("level", moved.level != moved.level_before),
+                ("parent", moved.parent_unit != moved.parent_unit_before),
+                ("code", moved.code != moved.code_before),
+                (
+                    "identifiers",
+                    moved.code == moved.code_before
+                        && moved.identifiers != moved.identifiers_before,
+                ),
+            ];
+            moved.changed =
+                all.into_iter().filter_map(|(what, differs)| differs.then_some(what)).collect();
+        }
+        moved
+    }
+
+    /// What changed, in words; parents by their labels on `date` and the day before it.
+    async fn words(&self, lookup: &mut Lookup<'_>, date: Option<NaiveDate>) -> String {
+        let mut words = Vec::new();
+        for what in &self.changed {
+            words.push(match *what {
+                "name" => format!("{} → {}", self.name_before, self.name),
+                "kind" => format!("{} → {}", kind_text(&self.kind_before), kind_text(&self.kind)),
+                "level" => format!("{} → {}", plain(&self.level_before), plain(&self.level)),
+                "code" => changed_codes(&self.code_before, &self.code),
+                "identifiers" => {
+                    changed_codes(&self.identifiers_before.join(", "), &self.identifiers.join(", "))
+                }
+                _ => {
+                    let eve = date.and_then(|date| date.pred_opt());
+                    let before = over(lookup, &self.parent_unit_before, eve).await;
+                    format!(
+                        "under {}, before {before}",
+                        over(lookup, &self.parent_unit, date).await
+                    )
+                }
+            });
+        }
+        words.join("; ")
+    }
+}
+
+fn changed_codes(before: &str, after: &str) -> String {
+    let [before, after] = [before, after].map(|code| if code.is_empty() { "none" } else { code });
+    format!("code {before} → {after}")
+}
+
+/// Under whom, for people.
+async fn over(lookup: &mut Lookup<'_>, parent: &str, on: Option<NaiveDate>) -> String {
+    match parent {
+        "" => "nobody".to_owned(),
+        parent => lookup.label(parent, on).await,
+    }
+}
+
+/// What a unit is by law, as Vietnamese has it.
+fn kind_text(kind: &str) -> String {
+    match kind {
+        "TINH" => "tỉnh",
+        "THANH_PHO" => "thành phố",
+        "QUAN" => "quận",
+        "HUYEN" => "huyện",
+        "THI_XA" => "thị xã",
+        "XA" => "xã",
+        "PHUONG" => "phường",
+        "THI_TRAN" => "thị trấn",
+        "DAC_KHU" => "đặc khu",
+        "SO" => "sở",
+        "PHONG" => "phòng",
+        "TRUNG_TAM" => "trung tâm",
+        other => return plain(other),
+    }
+    .to_owned()
+}
+
+/// A later version of a unit.
+#[derive(Debug, Serialize)]
+struct Changed {
+    date: Option<NaiveDate>,
+    #[serde(flatten)]
+    moved: Moved,
+}
+
+impl From<&pb::UnitChange> for Changed {
+    fn from(change: &pb::UnitChange) -> Self {
+        Self {
+            date: output::date(change.effective_date.as_ref()),
+            moved: Moved::of(change.before.as_ref(), change.after.as_ref()),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct List {
     units: Vec<Unit>,
@@ -59,23 +213,48 @@ struct List {
     hierarchy_version: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
-struct Imported {
-    received_count: i32,
-    created_count: i32,
-    updated_count: i32,
-    unchanged_count: i32,
+/// One unit and all around it.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    unit: Unit,
+    as_of_date: Option<NaiveDate>,
+    /// The names of the units above it, the nearest first.
+    path: Vec<String>,
+    /// Of the unit itself, on all dates.
+    changes: Vec<Changed>,
+    /// Those of the date; `None` where the token does not let them be read.
+    contacts: Option<Vec<Contact>>,
+    hierarchy_version: i64,
+}
+
+/// A unit that fits what was looked for.
+#[derive(Serialize)]
+struct Fits {
+    #[serde(flatten)]
+    unit: Unit,
+    /// The names of the units above it, the nearest first.
+    path: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Found {
+    units: Vec<Fits>,
+    /// How many of them fit equally well, and better than the rest.
+    best_count: i32,
+    total_size: usize,
     hierarchy_version: i64,
 }
 
 pub(super) async fn units(args: Units) -> Result<(), Failure> {
     let format = args.client.output;
+    let client = || Client::of(&args.client);
     match args.verb {
         UnitsVerb::List { levels, parent, as_of, limit } => {
-            let client = Client::of(&args.client)?;
+            let (client, as_of) = (client()?, as_of.as_of);
             let request = pb::ListUnitsRequest {
                 as_of_date: as_of.map(pb_date),
-                levels: levels.into_iter().map(|level| pb_level(level).into()).collect(),
+                levels: pb_levels(&levels),
                 parent_unit: client.unit_name_or_all(parent.as_ref(), as_of).await?,
                 ..Default::default()
             };
@@ -85,90 +264,60 @@ pub(super) async fn units(args: Units) -> Result<(), Failure> {
                 format!("{}\n\n{shown}", table(&list.units))
             })
         }
-        UnitsVerb::Show { unit, as_of } => {
-            let client = Client::of(&args.client)?;
-            let as_of = unit.date(as_of);
-            let unit = client.unit(&unit, as_of).await?;
-            let parent = match unit.parent_unit.as_str() {
-                "" => String::new(),
-                parent => client.label(parent, as_of).await,
-            };
-            output::print(format, &Unit::from(unit), |unit| show(unit, parent))
+        UnitsVerb::Tree { unit, as_of, depth, levels, limit } => {
+            let shape = tree::Shape { depth, levels, limit };
+            tree::tree(&client()?, unit.as_ref(), as_of.as_of, &shape, format).await
         }
+        UnitsVerb::Show { unit, as_of } => show(&client()?, &unit, as_of.as_of, format).await,
         UnitsVerb::Find { text, within, as_of } => {
-            let client = Client::of(&args.client)?;
-            let request = pb::ResolveUnitRequest {
-                query: Some(pb::resolve_unit_request::Query::DisplayName(text)),
-                as_of_date: as_of.map(pb_date),
-                ancestor_unit: client.unit_name_or_all(within.as_ref(), as_of).await?,
-            };
-            let found = client.registry().resolve_unit(request).await?.into_inner().units;
-            let total_size = i32::try_from(found.len()).unwrap_or(i32::MAX);
-            let units = found.into_iter().map(Unit::from).collect();
-            let list = List { units, total_size, hierarchy_version: None };
-            output::print(format, &list, |list| table(&list.units))
+            find(&client()?, text, within.as_ref(), as_of.as_of, format).await
         }
-        UnitsVerb::Import { file, bundled: _ } => {
-            let rows = match &file {
-                None => {
-                    dunghan_registry::bundled_units().map_err(|bad| Failure::Input(lines(bad)))?
-                }
-                Some(file) => {
-                    let bytes = input::read(file)?;
-                    let rows = dunghan_registry::rows_from_csv(bytes.as_slice(), None, None);
-                    let rows = rows.map_err(lines).and_then(|rows| {
-                        // A file that lost its rows is no import of nothing.
-                        if rows.is_empty() { Err(vec!["has no rows".to_owned()]) } else { Ok(rows) }
-                    });
-                    input::in_file(file, rows)?
-                }
+        UnitsVerb::Lineage { unit, code, scheme, as_of } => {
+            let by_code = code.map(|code| UnitRef::Code { scheme, code, as_of: None });
+            let Some(unit) = unit.or(by_code) else {
+                return Err(Failure::input("no unit is given"));
             };
-            let client = Client::of(&args.client)?;
-            let answer = import(&client, rows).await?;
-            let imported = Imported {
-                received_count: answer.received_count,
-                created_count: answer.created_count,
-                updated_count: answer.updated_count,
-                unchanged_count: answer.unchanged_count,
-                hierarchy_version: answer.hierarchy_version,
-            };
-            output::print(format, &imported, |imported| {
-                output::pairs(&[
-                    ("Rows", imported.received_count.to_string()),
-                    ("New units", imported.created_count.to_string()),
-                    ("Changed units", imported.updated_count.to_string()),
-                    ("Unchanged units", imported.unchanged_count.to_string()),
-                    ("Hierarchy version", imported.hierarchy_version.to_string()),
-                ])
-            })
+            lineage::lineage(&client()?, &unit, as_of.as_of, format).await
+        }
+        UnitsVerb::Import { file, staged, bundled: _, dry_run, all, request_id } => {
+            match (file, staged) {
+                (Some(file), _) => {
+                    let how = import::How { dry_run, all, request_id };
+                    import::import_file(client, &file, how, format).await
+                }
+                (None, Some(name)) => import::import_staged(&client()?, &name, format).await,
+                (None, None) => import::import_bundled(&client()?, format).await,
+            }
+        }
+        UnitsVerb::Imports { name: None } => import::imports(&client()?, format).await,
+        UnitsVerb::Imports { name: Some(name) } => {
+            import::past_import(&client()?, &name, format).await
+        }
+        UnitsVerb::Export { file, as_of, whole_history, format: written, within, levels } => {
+            let what = export::What { as_of: as_of.as_of, whole_history, within, levels };
+            export::export(client, file.as_deref(), written, what, format).await
+        }
+        UnitsVerb::Reorganise { file, dry_run, all } => {
+            reorganise::reorganise(client, &file, dry_run, all, format).await
+        }
+        UnitsVerb::Reorganisations { name: Some(name), unconfirmed: false } => {
+            reorganisations::show(&client()?, &name, format).await
+        }
+        UnitsVerb::Reorganisations { name, unconfirmed: true } => {
+            reorganisations::unconfirmed(&client()?, name.as_deref(), format).await
+        }
+        UnitsVerb::Reorganisations { name: None, unconfirmed: false } => {
+            reorganisations::list(&client()?, format).await
         }
     }
 }
 
-fn lines(bad: dunghan_registry::BadFile) -> Vec<String> {
-    bad.lines.iter().map(ToString::to_string).collect()
-}
-
-/// Sends rows, all or none; bad ones come back as what is wrong with the input.
-pub(crate) async fn import(
-    client: &Client,
-    rows: Vec<pb::UnitRow>,
-) -> Result<pb::ImportUnitsResponse, Failure> {
-    let bar = output::progress("Units", rows.len());
-    let sent = bar.clone();
-    let stream = tokio_stream::iter(rows.into_iter().map(move |row| {
-        sent.inc(1);
-        pb::ImportUnitsRequest { row: Some(row), ..Default::default() }
-    }));
-    let answer = client.registry().import_units(stream).await?.into_inner();
-    bar.finish_and_clear();
-    if answer.problems.is_empty() {
-        return Ok(answer);
-    }
-    let problems = answer.problems.iter();
-    Err(Failure::Input(
-        problems.map(|p| format!("line {}, {}: {}", p.row, p.field, p.message)).collect(),
-    ))
+fn pb_levels(levels: &[dunghan_hierarchy::Level]) -> Vec<i32> {
+    let level = |level: &dunghan_hierarchy::Level| {
+        let name = format!("LEVEL_{}", level.as_str().to_uppercase());
+        pb::Level::from_str_name(&name).unwrap_or_default().into()
+    };
+    levels.iter().map(level).collect()
 }
 
 async fn list(
@@ -192,30 +341,27 @@ async fn list(
     }
 }
 
-fn pb_level(level: dunghan_hierarchy::Level) -> pb::Level {
-    let name = format!("LEVEL_{}", level.as_str().to_uppercase());
-    pb::Level::from_str_name(&name).unwrap_or_default()
-}
-
 fn table(units: &[Unit]) -> String {
     use Column::Text;
     let mut rows =
         Rows::new(&[Text("Code"), Text("Name"), Text("Level"), Text("From"), Text("Through")]);
     for unit in units {
-        let from = unit.valid_from_date;
-        let from = from.map_or_else(|| "unknown".to_owned(), |date| show_date(Some(date)));
         rows.row([
-            code(unit),
+            unit_code(unit),
             unit.display_name.clone(),
             plain(&unit.level),
-            from,
+            since(unit),
             show_date(unit.valid_through_date),
         ]);
     }
     rows.text()
 }
 
-fn code(unit: &Unit) -> String {
+fn since(unit: &Unit) -> String {
+    unit.valid_from_date.map_or_else(|| "unknown".to_owned(), |date| show_date(Some(date)))
+}
+
+fn unit_code(unit: &Unit) -> String {
     if !unit.statistics_code.is_empty() {
         return unit.statistics_code.clone();
     }
@@ -223,19 +369,131 @@ fn code(unit: &Unit) -> String {
     first.map_or_else(String::new, |first| format!("{}/{}", first.scheme, first.value))
 }
 
-fn show(unit: &Unit, parent: String) -> String {
-    let identifiers = unit.identifiers.iter().map(|one| format!("{}/{}", one.scheme, one.value));
-    let uncertain = "the list is younger than the date and does not know since when";
-    output::pairs(&[
-        ("Name", unit.display_name.clone()),
-        ("Statistics code", unit.statistics_code.clone()),
-        ("Identifiers", identifiers.collect::<Vec<_>>().join(", ")),
-        ("Kind", plain(&unit.kind)),
-        ("Level", plain(&unit.level)),
-        ("Under", parent),
-        ("From", show_date(unit.valid_from_date)),
-        ("Through", show_date(unit.valid_through_date)),
-        ("Uncertain", if unit.uncertain { uncertain.to_owned() } else { String::new() }),
-        ("Resource name", unit.name.clone()),
-    ])
+async fn show(
+    client: &Client,
+    unit: &UnitRef,
+    as_of: Option<NaiveDate>,
+    format: Format,
+) -> Result<(), Failure> {
+    let as_of = unit.date(as_of);
+    let unit = client.unit(unit, as_of).await?;
+    let mut lookup = Lookup::new(client);
+    let above = lookup.above(&unit, as_of).await?;
+    let request = pb::GetLineageRequest { name: unit.name.clone(), as_of_date: as_of.map(pb_date) };
+    let lineage = client.registry().get_lineage(request).await?.into_inner();
+    let changes = lineage.changes.iter().filter(|change| change.unit == unit.name);
+    let changes: Vec<Changed> = changes.map(Changed::from).collect();
+    let mut said = Vec::new();
+    for change in &changes {
+        said.push([show_date(change.date), change.moved.words(&mut lookup, change.date).await]);
+    }
+    let contacts = match contacts::list(client, &unit.name, as_of, &[], false).await {
+        Err(Failure::Refused(status)) if status.code() == Code::PermissionDenied => None,
+        contacts => Some(contacts?),
+    };
+    let shown = Shown {
+        as_of_date: as_of,
+        path: above.iter().map(|one| one.display_name.clone()).collect(),
+        changes,
+        contacts,
+        hierarchy_version: unit.hierarchy_version,
+        unit: unit.into(),
+    };
+    output::print(format, &shown, |shown| {
+        let unit = &shown.unit;
+        let identifiers =
+            unit.identifiers.iter().map(|one| format!("{}/{}", one.scheme, one.value));
+        let from = match unit.valid_from_date {
+            None => "unknown: the list it stands in is a snapshot".to_owned(),
+            from => show_date(from),
+        };
+        let uncertain = if unit.uncertain { UNCERTAIN.to_owned() } else { String::new() };
+        let facts = output::pairs(&[
+            ("As of", on(shown.as_of_date)),
+            ("Name", unit.display_name.clone()),
+            ("Statistics code", unit.statistics_code.clone()),
+            ("Identifiers", identifiers.collect::<Vec<_>>().join(", ")),
+            ("Kind", kind_text(&unit.kind)),
+            ("Level", plain(&unit.level)),
+            ("Under", above.iter().map(label).collect::<Vec<_>>().join(", ")),
+            ("From", from),
+            ("Through", show_date(unit.valid_through_date)),
+            ("Uncertain", uncertain),
+            ("Resource name", unit.name.clone()),
+            ("Hierarchy version", shown.hierarchy_version.to_string()),
+        ]);
+        let mut parts = vec![facts];
+        if !said.is_empty() {
+            let mut rows = Rows::new(&[Column::Text("Since"), Column::Text("Changed")]);
+            said.into_iter().for_each(|change| rows.row(change));
+            parts.push(rows.text());
+        }
+        match &shown.contacts {
+            None => parts.push("Its contacts are not this token's to read.".to_owned()),
+            Some(contacts) if !contacts.is_empty() => parts.push(contacts::table(contacts)),
+            Some(_) => {}
+        }
+        parts.join("\n\n")
+    })
+}
+
+/// The most units that the registry answers a name with.
+const MOST_FOUND: i32 = 20;
+
+/// What `uncertain` means.
+const UNCERTAIN: &str = "the list that says this was made later; whether it held then is not known";
+
+/// The date of an answer, for people.
+fn on(as_of: Option<NaiveDate>) -> String {
+    as_of.map_or_else(|| "today".to_owned(), |date| show_date(Some(date)))
+}
+
+async fn find(
+    client: &Client,
+    text: String,
+    within: Option<&UnitRef>,
+    as_of: Option<NaiveDate>,
+    format: Format,
+) -> Result<(), Failure> {
+    let request = pb::ResolveUnitRequest {
+        query: Some(pb::resolve_unit_request::Query::DisplayName(text)),
+        as_of_date: as_of.map(pb_date),
+        ancestor_unit: client.unit_name_or_all(within, as_of).await?,
+    };
+    let answer = client.registry().resolve_unit(request).await?.into_inner();
+    let mut lookup = Lookup::new(client);
+    let mut units = Vec::new();
+    for unit in answer.units {
+        let above = lookup.above(&unit, as_of).await?;
+        let path = above.into_iter().map(|one| one.display_name).collect();
+        units.push(Fits { unit: unit.into(), path });
+    }
+    let found = Found {
+        total_size: units.len(),
+        units,
+        best_count: answer.best_count,
+        hierarchy_version: answer.hierarchy_version,
+    };
+    output::print(format, &found, |found| {
+        use Column::Text;
+        let mut rows =
+            Rows::new(&[Text("Code"), Text("Name"), Text("Under"), Text("From"), Text("Through")]);
+        for Fits { unit, path } in &found.units {
+            rows.row([
+                unit_code(unit),
+                unit.display_name.clone(),
+                path.join(", "),
+                since(unit),
+                show_date(unit.valid_through_date),
+            ]);
+        }
+        let which = match found.best_count {
+            0 | 1 => return rows.text(),
+            MOST_FOUND => format!(
+                "{MOST_FOUND} fit equally well, and there may be more; say which by --within."
+            ),
+            best => format!("{best} fit equally well; say which by code or --within."),
+        };
+        format!("{}\n\n{which}", rows.text())
+    })
 }

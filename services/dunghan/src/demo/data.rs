@@ -17,7 +17,8 @@ const REPORTS: [(&str, &str); 5] = [
     ("004", include_str!("../../data/demo/reports/004.json")),
 ];
 
-/// The department that receives the monthly reports of a province's communes.
+/// The department that receives the monthly reports of a province's communes, and the division that writes the report of
+/// a district.
 pub(crate) fn departments() -> Result<Vec<UnitRow>, Failure> {
     dunghan_registry::rows_from_csv(DEPARTMENTS.as_bytes(), None, None)
         .map_err(|bad| Failure::Input(bad.lines.iter().map(ToString::to_string).collect()))
@@ -45,7 +46,7 @@ mod tests {
 
     #[test]
     fn every_file_reads() {
-        assert_eq!(departments().unwrap().len(), 1);
+        assert_eq!(departments().unwrap().len(), 2);
         assert_eq!(regimes().unwrap().len(), 5);
         let figures: Vec<_> =
             reports().unwrap().iter().map(|(_, file)| file.report.values.len()).collect();

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, FixedOffset, NaiveDate};
 use serde::Serialize;
 
-use crate::commands::SummaryRow;
+use crate::commands::{Lineage, SummaryRow};
 
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Facts {
     /// How many units there were, by date.
     pub(crate) registry: BTreeMap<NaiveDate, UnitCounts>,
+    /// What became of the unit of report 000.
+    pub(crate) lineage: Lineage,
     pub(crate) reports: Vec<Report>,
     /// Findings about percentages, and errors.
     pub(crate) findings: Vec<Finding>,

@@ -11,6 +11,7 @@ use Column::{Number, Text};
 pub(super) fn page(facts: &Facts) -> String {
     [
         section("Units on either side of 1 July 2025", &units(facts)),
+        section("What became of the unit of report 000", &facts.lineage.text()),
         section("Five reports, and whether they came in time", &reports(facts)),
         section("What is there, and what is missing", &standings(facts)),
         section("Percentages recomputed, and errors", &findings(facts)),
@@ -44,7 +45,7 @@ pub(super) fn how_to_call(program: &str, address: &str, folder: &Path, token: &P
 }
 
 fn section(title: &str, body: &str) -> String {
-    let line = "═".repeat(usize::from(output::WIDTH).min(title.chars().count()));
+    let line = "═".repeat(usize::from(output::WIDTH).min(output::width(title)));
     format!("{title}\n{line}\n\n{}", body.trim_end())
 }
 

@@ -17,7 +17,7 @@ use super::facts::{
 };
 use super::{data, ledger};
 use crate::client::{self, Client, PAGE};
-use crate::commands::{self, Rate, SummaryRow};
+use crate::commands::{self, Lineage, Rate, SummaryRow};
 use crate::failure::Failure;
 use crate::input::{self, RegimeFile, ReportFile, UnitRef};
 use crate::output::{self, word};
@@ -81,9 +81,8 @@ impl Story {
 
     /// From the first day to the last, and what the services then answer.
     pub(super) async fn tell(mut self) -> Result<Facts, Failure> {
-        self.step("the lists of units are loaded");
-        let rows = dunghan_registry::bundled_units().map_err(|e| Failure::Failed(e.into()))?;
-        commands::import_units(&self.operator, rows).await?;
+        self.step("the units are loaded, and what became of them in 2025 and 2026");
+        commands::import_bundled(&self.operator).await?;
         commands::import_units(&self.operator, data::departments()?).await?;
 
         let calendar =
@@ -125,6 +124,7 @@ impl Story {
         let standings = self.standings().await?;
         Ok(Facts {
             registry: self.registry().await?,
+            lineage: self.lineage().await?,
             reports: self.report_facts().await?,
             findings: self.findings(),
             form_ii06a: self.form_ii06a().await?,
@@ -223,6 +223,12 @@ impl Story {
             counts.insert(date, found);
         }
         Ok(counts)
+    }
+
+    /// What became of a unit of which a report came in.
+    async fn lineage(&self) -> Result<Lineage, Failure> {
+        let unit: UnitRef = "27787:2024-09-30".parse().map_err(Failure::input)?;
+        commands::lineage_of(&self.operator, &unit, None).await
     }
 
     async fn report_facts(&self) -> Result<Vec<Report>, Failure> {

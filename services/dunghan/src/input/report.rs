@@ -18,6 +18,8 @@ use super::{UnitRef, json, word};
 pub(crate) struct ReportFile {
     pub(crate) unit: UnitRef,
     pub(crate) report: pb::Report,
+    /// The agency that hands it over, where that is not the unit itself.
+    pub(crate) submitting_unit: Option<UnitRef>,
     /// When and where it was received, where that was elsewhere and earlier.
     pub(crate) receipt: Option<(prost_types::Timestamp, pb::ReceiptEvidence)>,
 }
@@ -29,6 +31,7 @@ struct Raw {
     regime: String,
     period: Period,
     declared_cut_off_date: Option<NaiveDate>,
+    submitting_unit: Option<UnitRef>,
     #[serde(default)]
     document: RawDocument,
     #[serde(default)]
@@ -138,6 +141,7 @@ pub(crate) fn report(bytes: &[u8]) -> Result<ReportFile, Vec<String>> {
             declared_cut_off_date: raw.declared_cut_off_date.map(pb_date),
             ..Default::default()
         },
+        submitting_unit: raw.submitting_unit,
         receipt,
     })
 }
@@ -191,6 +195,14 @@ mod tests {
         let expected = Figure::Percent(Decimal { value: "84.50".to_owned() });
         assert_eq!(file.report.values[0].figure, Some(expected));
         assert_eq!(file.report.regime, "regimes/cds");
+    }
+
+    #[test]
+    fn the_agency_that_hands_it_over_is_named_as_people_name_units() {
+        let file = read(r#""submitting_unit": "x/1:2026-05-14""#).unwrap();
+        assert_eq!(file.submitting_unit, Some("x/1:2026-05-14".parse().unwrap()));
+        assert!(read(r#""narrative": """#).unwrap().submitting_unit.is_none());
+        assert!(read(r#""submitting_unit": "units/1""#).unwrap_err()[0].contains("units/1"));
     }
 
     #[test]

@@ -10,14 +10,19 @@ use tempfile::TempDir;
 
 use crate::binary::{Ran, Serving, run_in};
 
-/// Every command that takes a file, without the file.
-const COMMANDS: [(&str, &str); 4] =
-    [("units", "import"), ("dossiers", "import"), ("regimes", "import"), ("reports", "submit")];
+/// Every command that takes a file, without the file, by what is in it.
+const COMMANDS: [(&str, [&str; 2]); 5] = [
+    ("units", ["units", "import"]),
+    ("reorganisations", ["units", "reorganise"]),
+    ("dossiers", ["dossiers", "import"]),
+    ("regimes", ["regimes", "import"]),
+    ("reports", ["reports", "submit"]),
+];
 
 fn take(folder: &Path, noun: &str, file: &str, more: &[&str]) -> Ran {
-    let (_, verb) = COMMANDS.into_iter().find(|(other, _)| *other == noun).unwrap();
+    let (_, command) = COMMANDS.into_iter().find(|(other, _)| *other == noun).unwrap();
     let unit = if noun == "dossiers" { ["--unit", "09427"].as_slice() } else { &[] };
-    run_in(folder, &[&[noun, verb, file], unit, more].concat())
+    run_in(folder, &[command.as_slice(), &[file], unit, more].concat())
 }
 
 /// Hands a file to a command where there is no server: a file that does not read is refused before one is looked for.
@@ -63,9 +68,18 @@ const REPORT: &str = r#"{
 }
 "#;
 
+const REORGANISATIONS: &str = r#"[
+  {
+    "id": "thu-1", "title": "Đổi tên (thử)", "legal_basis": "Nghị quyết 1/NQ", "effective_date": "2026-01-01",
+    "changes": [{"rename": {"unit": "24", "name": "Tỉnh Bắc Ninh mới"}}]
+  }
+]
+"#;
+
 fn good(noun: &str) -> &'static str {
     match noun {
         "units" => UNITS,
+        "reorganisations" => REORGANISATIONS,
         "dossiers" => DOSSIERS,
         "regimes" => REGIMES,
         _ => REPORT,
@@ -103,6 +117,8 @@ fn a_key_that_there_is_not_is_named_with_its_place() {
     assert!(regimes[0].starts_with("regimes[0]: unknown field `freqency`"), "{regimes:#?}");
     let debtors = problems("regimes", REGIMES.replace("\"levels\"", "\"level\""));
     assert!(debtors[0].starts_with("regimes[0]: unknown field `level`"), "{debtors:#?}");
+    let change = problems("reorganisations", REORGANISATIONS.replace("\"name\"", "\"nmae\""));
+    assert!(change[0].starts_with("[0].changes[0]: unknown field `nmae`"), "{change:#?}");
     let report = problems("reports", REPORT.replace("\"regime\"", "\"regimes\""));
     let at = ["unknown field `regimes`", "at line 2 column "];
     assert!(at.iter().all(|part| report[0].contains(part)), "{report:#?}");
@@ -169,6 +185,7 @@ fn a_file_as_windows_writes_it_is_taken() {
         take(file.parent().unwrap(), noun, noun, &address).json()
     };
     assert_eq!(imported("units")["created_count"], 2);
+    assert_eq!(imported("reorganisations")["created_count"], 1);
     assert_eq!(imported("dossiers")["created_count"], 2);
     assert_eq!(imported("regimes")["created"][0], "regimes/cds-thang");
     assert_eq!(imported("reports")["state"], "SUBMITTED");

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dunghan_testkit::{Process, binary};
 use serde_json::Value;
 use tempfile::TempDir;
+use unicode_width::UnicodeWidthStr as _;
 
 /// What a run of the binary left behind.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl Ran {
     pub(crate) fn table(&self) -> &str {
         assert_eq!(self.code, Some(0), "{self:?}");
         for line in self.out.lines() {
-            assert!(line.chars().count() <= 80, "{line}\n{}", self.out);
+            assert!(line.width() <= 80, "{line}\n{}", self.out);
         }
         &self.out
     }

@@ -298,6 +298,29 @@ fn a_report_is_owed_submitted_counted_and_explained() {
 }
 
 #[test]
+fn a_report_says_which_agency_of_the_unit_handed_it_over() {
+    const DIVISION: &str = "scheme,code,name,type,level,parent_scheme,parent_code\n\
+        x,09427.VHXH,Phòng Văn hóa - Xã hội,phong,department,nso,09427\n";
+    let server = Serving::start();
+    let import = |noun: &str, name: &str, content: &str| {
+        let file = server.file(name, content);
+        let verb = if noun == "reports" { "submit" } else { "import" };
+        server.run(&[noun, verb, file.to_str().unwrap(), "--output", "json"])
+    };
+    import("units", "units.csv", UNITS).json();
+    import("units", "division.csv", DIVISION).json();
+    import("regimes", "regimes.json", REGIMES).json();
+    let by = |unit: &str| REPORT.replacen('{', &format!("{{\"submitting_unit\": \"{unit}\","), 1);
+    let neighbour = import("reports", "report.json", &by("09430"));
+    assert_eq!(neighbour.code, Some(1), "{neighbour:?}");
+    assert!(neighbour.err.starts_with("INVALID_ARGUMENT NOT_ITS_AGENCY: "), "{neighbour:?}");
+    let report = import("reports", "report.json", &by("x/09427.VHXH")).json();
+    assert!(report["submitting_unit"].as_str().unwrap().starts_with("units/"), "{report:#}");
+    let shown = server.run(&["reports", "show", report["name"].as_str().unwrap()]);
+    assert!(shown.table().contains("09427.VHXH Phòng Văn hóa - Xã hội"), "{}", shown.out);
+}
+
+#[test]
 fn dossiers_are_recorded_listed_and_counted() {
     let server = Serving::start();
     let units = server.file("units.csv", UNITS);

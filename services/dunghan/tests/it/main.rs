@@ -10,3 +10,4 @@ mod demo;
 mod manifests;
 mod operations;
 mod serve;
+mod units;

@@ -7,12 +7,14 @@ use dunghan_hierarchy::{Hierarchy, UnitHistory};
 use dunghan_host::Suite;
 use dunghan_proto::events::ListEventsRequest;
 use dunghan_proto::registry as pb;
-use dunghan_registry::{Registry, store::Store};
+use dunghan_registry::Registry;
+use dunghan_registry::store::{EdgeChange, Store};
 use dunghan_store::Database;
 use dunghan_testkit::{ENGINES, Place, eventually, fields, refusal};
 use tonic::Code;
 
-use crate::{SOON, city, client, imported, name, start, tree};
+use crate::changes::{create, merge, new, on, reorganisations};
+use crate::{SOON, city, client, date, imported, name, row, start, tree};
 
 pub(crate) fn histories(hierarchy: &Hierarchy) -> Vec<UnitHistory> {
     hierarchy.histories().cloned().collect()
@@ -70,7 +72,7 @@ async fn whoever_holds_the_newest_version_is_sent_no_units_again() {
 }
 
 #[tokio::test]
-async fn what_another_replica_imports_is_answered_at_once() {
+async fn what_another_replica_imports_is_answered_soon_and_what_this_one_does_at_once() {
     for engine in ENGINES {
         let place = Place::new(engine).await;
         let location = place.location.clone();
@@ -85,11 +87,59 @@ async fn what_another_replica_imports_is_answered_at_once() {
         let stored = replica.hierarchy_fetch().await.unwrap();
         let mut unit = stored.get(name("09430", "2025-07-01").parse().unwrap()).unwrap().clone();
         unit.versions[0].display_name = "Xã Đại Đồng Thành".to_owned();
-        replica.units_replace(1, &[&unit], crate::now()).await.unwrap();
+        let keep = EdgeChange::Keep;
+        replica.hierarchy_move(1, 2, &[&unit], keep, crate::now(), async |_| Ok(())).await.unwrap();
 
         let request = pb::GetUnitRequest { name: unit.id.to_string(), as_of_date: None };
-        let answer = reader.get_unit(request).await.unwrap().into_inner();
-        assert_eq!(answer.display_name, "Xã Đại Đồng Thành");
+        let called = async || {
+            let answer = reader.clone().get_unit(request.clone()).await.unwrap().into_inner();
+            (answer.hierarchy_version == 2).then_some(answer.display_name)
+        };
+        assert_eq!(eventually(SOON, called).await, "Xã Đại Đồng Thành");
+        for version in 3..9 {
+            let row = row("24", &format!("Thành phố Số {version}"), "", "2026-09-20", "");
+            let row = pb::UnitRow {
+                origin_code: "24".to_owned(),
+                origin_date: date("2025-07-01"),
+                valid_from_date: date(&format!("2026-10-0{version}")),
+                ..row
+            };
+            imported(&testing, vec![row]).await;
+            let listed = reader.list_units(pb::ListUnitsRequest::default()).await.unwrap();
+            assert_eq!(listed.into_inner().hierarchy_version, version);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_many_units_and_edges_comes_in_messages_below_a_megabyte_of_one_version() {
+    use prost::Message as _;
+    for engine in ENGINES {
+        let testing = start(engine).await;
+        // As many as the reform had, and of which each passes to the same one.
+        let code = |number: usize| format!("{number:05}");
+        let mut rows = vec![row("01", "Tỉnh Một", "", "", ""), row("02", "Tỉnh Hai", "", "", "")];
+        rows.extend((1..=5000).map(|n| row(&code(n), &format!("Xã Số {n}"), "01", "", "")));
+        imported(&testing, rows).await;
+        let shares: Vec<String> = (1..=5000).map(code).collect();
+        let shares: Vec<&str> = shares.iter().map(String::as_str).collect();
+        let into = new("09999", "Xã Tất Cả", "02");
+        let all = on("2025-07-01", vec![merge(&shares, into)]);
+        create(&mut reorganisations(&testing, "operator"), "gop-het", all).await.unwrap();
+
+        let request = pb::StreamUnitHistoriesRequest::default();
+        let stream = client(&testing, "service").stream_unit_histories(request).await;
+        let mut stream = stream.unwrap().into_inner();
+        let (mut units, mut edges) = (0, 0);
+        while let Some(part) = stream.message().await.unwrap() {
+            assert_eq!(part.hierarchy_version, 2);
+            assert!(part.encoded_len() < 1 << 20, "{}", part.encoded_len());
+            units += part.units.len();
+            edges += part.edges.len();
+        }
+        assert_eq!((units, edges), (5003, 5000));
+        let copy = Units::new(testing.channel(&["service"])).current().await.unwrap();
+        assert_eq!((copy.len(), copy.edges().len()), (5003, 5000));
     }
 }
 

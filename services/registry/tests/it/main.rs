@@ -2,12 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get is a failed test")]
 
+mod changes;
+mod contacts;
 mod copies;
+mod export_units;
+mod grants;
 mod import_units;
+mod lineage;
 mod list_units;
 mod nation;
+mod reorganisations;
 mod resolve_unit;
 mod store_conformance;
+mod store_imports;
 
 use std::time::Duration;
 

@@ -182,3 +182,33 @@ async fn what_is_not_asked_for_rightly_is_refused_by_field() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_answer_says_how_many_fit_equally_well_and_which_version_it_is_of() {
+    let testing = start(ENGINES[0]).await;
+    imported(&testing, tree()).await;
+    let homonyms = (1..=25).map(|number| {
+        let code = format!("100{number:02}");
+        crate::row(&code, "Xã Tân Lập", "24", "2025-07-01", "")
+    });
+    imported(&testing, homonyms.collect()).await;
+    let mut reader = client(&testing, "reader");
+    use pb::resolve_unit_request::Query;
+    let by_name = |name: &str| Some(Query::DisplayName(name.to_owned()));
+    let code = pb::Identifier { scheme: "nso".to_owned(), value: "09427".to_owned() };
+    for (query, best, found) in [
+        // With its accents one of two fits better, without them both do alike.
+        (by_name("Xã Đại Đồng"), 1, 2),
+        (by_name("xa dai dong"), 2, 2),
+        // More homonyms than an answer has room for.
+        (by_name("Tân Lập"), 20, 20),
+        (by_name("Không Có Đâu"), 0, 0),
+        (Some(Query::Identifier(code)), 1, 1),
+    ] {
+        let request = pb::ResolveUnitRequest { query: query.clone(), ..Default::default() };
+        let answer = reader.resolve_unit(request).await.unwrap().into_inner();
+        assert_eq!((answer.best_count, answer.units.len()), (best, found), "{query:?}");
+        assert_eq!(answer.hierarchy_version, 2);
+        assert!(answer.units.iter().all(|unit| unit.hierarchy_version == 2));
+    }
+}

@@ -1,17 +1,22 @@
 //! The rule of merging, case by case and over whatever rows there may be.
 
+use dunghan_hierarchy::Identifier;
 use proptest::prelude::*;
 
 use super::*;
 
 const NSO: &str = dunghan_hierarchy::NSO;
 
-fn day(text: &str) -> NaiveDate {
+pub(crate) fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
 fn nso(value: &str) -> Code {
     Code { scheme: NSO.to_owned(), value: value.to_owned() }
+}
+
+fn start(validity: Validity) -> NaiveDate {
+    validity.from.unwrap_or(NaiveDate::MIN)
 }
 
 /// `from` and `through` are dates or empty.
@@ -29,6 +34,7 @@ fn row(number: i32, code: &str, name: &str, parent: &str, from: &str, through: &
         _ => (Kind::Xa, Level::Commune),
     };
     Row {
+        position: usize::try_from(number).unwrap(),
         number,
         unit: UnitId::new(NSO, code, validity.from),
         code: nso(code),
@@ -44,10 +50,11 @@ fn row(number: i32, code: &str, name: &str, parent: &str, from: &str, through: &
 /// The row as a later version of the unit that was first listed under this code on this day.
 fn later(row: Row, origin: &str, first_day: &str) -> Row {
     let first_day = (!first_day.is_empty()).then(|| day(first_day));
-    Row { unit: UnitId::new(NSO, origin, first_day), origin: Some(nso(origin)), ..row }
+    let unit = UnitId::new(NSO, origin, first_day);
+    Row { unit, origin: Some(Origin { code: nso(origin), first_day }), ..row }
 }
 
-fn staged(rows: Vec<Row>) -> Staged {
+pub(crate) fn staged(rows: Vec<Row>) -> Staged {
     Staged { rows, ..Staged::default() }
 }
 
@@ -55,7 +62,7 @@ fn import(existing: &Arc<Hierarchy>, rows: Vec<Row>) -> Merged {
     merge(existing, &staged(rows)).unwrap()
 }
 
-fn nothing() -> Arc<Hierarchy> {
+pub(crate) fn nothing() -> Arc<Hierarchy> {
     Arc::new(Hierarchy::empty())
 }
 
@@ -65,7 +72,7 @@ fn problems(existing: &Arc<Hierarchy>, rows: Vec<Row>) -> Vec<(i32, &'static str
     problems.into_iter().map(|problem| (problem.row, problem.field, problem.reason)).collect()
 }
 
-fn histories(hierarchy: &Hierarchy) -> Vec<UnitHistory> {
+pub(crate) fn histories(hierarchy: &Hierarchy) -> Vec<UnitHistory> {
     hierarchy.histories().cloned().collect()
 }
 
@@ -277,6 +284,7 @@ fn nobody_is_blamed_for_a_row_that_does_not_read() {
     let mut rows = bac_ninh();
     let province = rows.remove(1);
     let problem = RowProblem {
+        position: province.position,
         row: province.number,
         field: "kind",
         reason: Reason::RowInvalid,
@@ -315,11 +323,108 @@ fn sound_rows() -> impl Strategy<Value = Vec<Row>> {
                 rows.push(later(row, code, "2020-01-01"));
             }
         }
-        for (number, row) in (1..).zip(&mut rows) {
-            row.number = number;
+        for (position, row) in rows.iter_mut().enumerate() {
+            row.position = position;
         }
         rows
     })
+}
+
+/// One thing that somebody tries to bring in; numbers choose among what there is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempt {
+    what: u8,
+    which: usize,
+    other: usize,
+    from: usize,
+    through: usize,
+}
+
+pub(crate) const DAYS: [&str; 5] = ["", "2020-01-01", "2022-06-01", "2025-07-01", "2026-09-20"];
+
+pub(crate) fn attempts() -> impl Strategy<Value = Vec<Attempt>> {
+    let attempt = (0..6u8, 0..8usize, 0..8usize, 0..5usize, 0..10usize);
+    let attempt = attempt.prop_map(|(what, which, other, from, through)| Attempt {
+        what,
+        which,
+        other,
+        from,
+        through,
+    });
+    prop::collection::vec(attempt, 1..40)
+}
+
+/// The row of an attempt: a new unit, or another version or code of one that there is.
+fn attempted(hierarchy: &Hierarchy, attempt: Attempt) -> Row {
+    let Attempt { what, which, other, from, through } = attempt;
+    let from = DAYS[from];
+    let through = DAYS.get(through).copied().unwrap_or_default();
+    let units: Vec<UnitId> = hierarchy.histories().map(|history| history.id).collect();
+    let unit = units.get(which % units.len().max(1)).and_then(|unit| hierarchy.get(*unit));
+    let day_of = |history: &UnitHistory| {
+        let first = history.versions.first().map_or(NaiveDate::MIN, |one| start(one.validity));
+        start(validity(from, "")).max(first)
+    };
+    let known = unit.filter(|_| what > 1).and_then(|history| {
+        // One that has ended by then comes back.
+        let version = history.version_on(day_of(history)).or(history.versions.last())?;
+        let first = history.versions.first()?.validity.from;
+        let listed =
+            |held: &&Identifier| UnitId::new(&held.scheme, &held.value, first) == history.id;
+        Some((history, version, history.identifiers.iter().find(listed)?))
+    });
+    let Some((history, version, listed)) = known else {
+        let parent = if what == 0 { String::new() } else { format!("1{}", other % 3) };
+        let code = if what == 0 { format!("1{}", which % 3) } else { format!("0000{which}") };
+        return row(0, &code, &format!("Xã {code}"), &parent, from, through);
+    };
+    let first_day = history.versions.first().and_then(|one| one.validity.from);
+    let held = history.code_on(&listed.scheme, day_of(history)).unwrap_or(&listed.value);
+    let mut row = Row {
+        position: 0,
+        number: 1,
+        unit: history.id,
+        code: Code { scheme: listed.scheme.clone(), value: held.to_owned() },
+        origin: Some(Origin {
+            code: Code { scheme: listed.scheme.clone(), value: listed.value.clone() },
+            first_day,
+        }),
+        display_name: version.display_name.clone(),
+        kind: version.kind,
+        level: version.level,
+        parent: version.parent.and_then(|parent| {
+            let value = hierarchy.get(parent)?.code_on(NSO, day_of(history))?;
+            Some(nso(value))
+        }),
+        validity: Validity {
+            from: validity(from, "").from.max(first_day),
+            ..validity("", through)
+        },
+    };
+    match what {
+        2 => row.display_name = format!("Xã Số {other}"),
+        3 => row.code.value = format!("{:0>1$}", other, row.code.value.len()),
+        4 => row.parent = Some(nso(&format!("1{}", other % 3))),
+        _ => row.code = Code { scheme: "dinh_danh".to_owned(), value: format!("H{other}") },
+    }
+    row
+}
+
+/// What is there when all that is sound among the attempts has come in, one after the other.
+pub(crate) fn grown(attempts: &[Attempt]) -> Arc<Hierarchy> {
+    let provinces = ["10", "11", "12"].map(|code| row(0, code, "Tỉnh", "", "", ""));
+    let communes = ["00001", "00002", "00003"].map(|code| row(0, code, "Xã", "11", "", ""));
+    let mut hierarchy = import(&nothing(), [provinces, communes].concat()).hierarchy;
+    for attempt in attempts {
+        let row = attempted(&hierarchy, *attempt);
+        if row.validity.is_empty() {
+            continue;
+        }
+        if let Ok(merged) = merge(&hierarchy, &staged(vec![row])) {
+            hierarchy = merged.hierarchy;
+        }
+    }
+    hierarchy
 }
 
 proptest! {
