@@ -46,12 +46,12 @@ everywhere!(
     nobody_is_excused_without_a_reason,
 );
 
-fn now() -> DateTime<Utc> {
+pub(crate) fn now() -> DateTime<Utc> {
     time("2026-05-18 09:00:00")
 }
 
 /// Services with something of everything: units, regimes, a report that is submitted, a draft, a dossier.
-async fn busy(setting: Setting) -> Testing {
+pub(crate) async fn busy(setting: Setting) -> Testing {
     let testing = world::start(setting, now()).await;
     put_in_force(&testing, regime()).await.unwrap();
     let second = pb::Regime { name: "regimes/khac".to_owned(), ..regime() };
@@ -70,7 +70,7 @@ fn figure(figure: Figure) -> Report {
 }
 
 /// The code and the reason of a refusal, the reason being one that the contract lists.
-fn told(status: &Status) -> (Code, String) {
+pub(crate) fn told(status: &Status) -> (Code, String) {
     let info = status.get_details_error_info().unwrap();
     let package = if info.domain == "dunghan" { "dunghan.policy" } else { info.domain.as_str() };
     let reasons = pool().get_enum_by_name(&format!("{package}.v1.ErrorReason")).unwrap();
@@ -447,7 +447,7 @@ async fn a_narrative_of_5_mb_is_refused_by_name(setting: Setting) {
 }
 
 /// The messages, and then nothing: neither another one nor the end. Tells when the last has gone out.
-fn unfinished<T>(messages: Vec<T>) -> (impl futures::Stream<Item = T>, Arc<Notify>) {
+pub(crate) fn unfinished<T>(messages: Vec<T>) -> (impl futures::Stream<Item = T>, Arc<Notify>) {
     let sent = Arc::new(Notify::new());
     let tells = sent.clone();
     let never = futures::stream::poll_fn(move |_| {

@@ -4,10 +4,14 @@
 mod architecture;
 mod authz_coverage;
 mod bad_input;
+mod bad_units;
+mod catching_up;
+mod changes;
 mod chaos;
 mod contract;
 mod grants;
 mod main_job;
+mod merged;
 mod proto_conventions;
 mod raw;
 mod replicas;

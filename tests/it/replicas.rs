@@ -10,20 +10,24 @@ use dunghan_proto::policy::Role;
 use dunghan_proto::registry;
 use dunghan_proto::registry::grant_service_client::GrantServiceClient;
 use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
+use dunghan_proto::registry::reorganisation_service_client::ReorganisationServiceClient;
 use dunghan_proto::submission::CreateReportRequest;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use dunghan_proto::submission::value::Figure;
 use dunghan_rpc::Peer;
-use dunghan_testkit::{Engine, Mode, Testing, eventually, start_in};
-use futures::future::join_all;
+use dunghan_testkit::{Engine, Mode, Testing, eventually, import_row, refusal, start_in};
+use futures::StreamExt as _;
+use futures::future::{join, join_all};
+use tonic::Code;
 use uuid::Uuid;
 
+use crate::changes::{existing, merge, new, on, rename, transfer, under, version};
 use crate::roll_up::{INDICATOR, add_up};
 use crate::setting::Setting;
 use crate::suite;
 use crate::world::{
-    BAC_NINH, Everything, department, dossier, dossier_stream, due, hand_over, import_all, notices,
-    put_in_force, record, regime, report, start, submit, time, unit,
+    BAC_NINH, Everything, GIA_LAI, department, dossier, dossier_stream, due, hand_over, import_all,
+    notices, put_in_force, record, regime, report, row, start, submit, time, unit,
 };
 
 /// Only here can two processes of a service share their data.
@@ -198,5 +202,144 @@ async fn what_one_process_of_the_registry_grants_or_revokes_is_so_at_once_there_
     another.revoke_grant(request).await.unwrap();
     assert!(!let_through(1).await);
     eventually(SOON, async || (!let_through(0).await).then_some(())).await;
+    testing.stop().await;
+}
+
+/// One commune goes to the other province, two become a new one there.
+fn reorganisation() -> registry::Reorganisation {
+    let [one, two, three, ..] = BAC_NINH;
+    on("2026-05-01", vec![transfer(one, "52"), merge(&[two, three], new("21999", "52"))])
+}
+
+/// What each process of the registry holds, once all of them answer by this version: units through all times, what passed
+/// between them, and by what.
+async fn all_hold(testing: &mut Testing, version: i64) -> Vec<registry::Reorganisation> {
+    let mut held = Vec::new();
+    for peer in each(testing, "registry", &["operator"]) {
+        let client = RegistryServiceClient::new(peer.clone());
+        let follows = async || {
+            let request = registry::ListUnitsRequest::default();
+            let listed = client.clone().list_units(request).await.unwrap().into_inner();
+            (listed.hierarchy_version == version).then_some(listed)
+        };
+        let listed = eventually(SOON, follows).await;
+        let get = registry::GetUnitRequest { name: unit("24"), as_of_date: None };
+        let got = client.clone().get_unit(get).await.unwrap().into_inner();
+        assert_eq!(got.hierarchy_version, version);
+        let request = registry::StreamUnitHistoriesRequest::default();
+        let stream = client.clone().stream_unit_histories(request).await.unwrap().into_inner();
+        let histories: Vec<_> = stream.map(Result::unwrap).collect().await;
+        let request =
+            registry::ListReorganisationsRequest { page_size: 1000, ..Default::default() };
+        let mut reorganisations = ReorganisationServiceClient::new(peer);
+        let recorded = reorganisations.list_reorganisations(request).await.unwrap().into_inner();
+        held.push((listed, histories, recorded.reorganisations));
+    }
+    assert_eq!(held.len(), 2);
+    assert_eq!(held[0], held[1]);
+    held.remove(0).2
+}
+
+#[tokio::test]
+async fn the_same_reorganisation_at_two_processes_at_once_is_recorded_once() {
+    let mut testing = start(SETTING, time("2026-05-18 09:00:00")).await;
+    testing.apart().add(&["registry"]);
+    let known = version(&testing).await;
+    let peers = each(&mut testing, "registry", &["operator"]);
+    // Known by an id of its own, or only by that of the request.
+    let by_id = under("sap-xep", reorganisation());
+    let by_request = registry::CreateReorganisationRequest {
+        request_id: Uuid::new_v4().to_string(),
+        ..under("", on("2026-05-02", vec![rename(BAC_NINH[3], "Xã Tam Tiến Mới")]))
+    };
+    for (made, request) in (known + 1..).zip([by_id, by_request]) {
+        let calls = (0..3).flat_map(|_| &peers).map(|peer| {
+            let mut operator = ReorganisationServiceClient::new(peer.clone());
+            let request = request.clone();
+            async move { operator.create_reorganisation(request).await.unwrap().into_inner() }
+        });
+        let answers = join_all(calls).await;
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+        assert_eq!(answers[0].hierarchy_version, made);
+        let recorded = all_hold(&mut testing, made).await;
+        assert_eq!(recorded.len(), usize::try_from(made - known).unwrap());
+    }
+    testing.stop().await;
+}
+
+#[tokio::test]
+async fn what_two_processes_change_of_the_units_at_once_all_comes_in_one_on_top_of_the_other() {
+    let mut testing = start(SETTING, time("2026-05-18 09:00:00")).await;
+    testing.apart().add(&["registry"]);
+    let mut known = version(&testing).await;
+    let peers = each(&mut testing, "registry", &["operator"]);
+    let [one, another] = [0, 1].map(|at| ReorganisationServiceClient::new(peers[at].clone()));
+    let create = async |client: &ReorganisationServiceClient<Peer>, request| {
+        client.clone().create_reorganisation(request).await.map(tonic::Response::into_inner)
+    };
+    let mut recorded = 0;
+    for round in 0..5 {
+        // Two reorganisations of the same units.
+        let [first, second] = [1, 2].map(|number| {
+            let number = 2 * round + number;
+            let name = format!("Đơn vị số {number}");
+            let renames = [BAC_NINH[0], BAC_NINH[1]].map(|code| rename(code, &name));
+            under(&format!("so-{number:02}"), on(&format!("2026-06-{number:02}"), renames.into()))
+        });
+        // Each of them, and an import, at the same moment.
+        let importing = async {
+            let rows = [row(&format!("1000{round}"), "24")].map(import_row);
+            let mut client = RegistryServiceClient::new(peers[round % 2].clone());
+            client.import_units(tokio_stream::iter(rows)).await.unwrap().into_inner()
+        };
+        let both = join(create(&one, first), create(&another, second));
+        let ((first, second), imported) = join(both, importing).await;
+        assert_eq!((imported.created_count, &imported.problems), (1, &vec![]));
+        let mut made = [
+            first.unwrap().hierarchy_version,
+            second.unwrap().hierarchy_version,
+            imported.hierarchy_version,
+        ];
+        made.sort_unstable();
+        assert_eq!(made, [known + 1, known + 2, known + 3]);
+        known += 3;
+        recorded += 2;
+        assert_eq!(all_hold(&mut testing, known).await.len(), recorded);
+    }
+    let reader = RegistryServiceClient::new(peers[0].clone());
+    for round in 0..5 {
+        let name = unit(&format!("1000{round}"));
+        let get = registry::GetUnitRequest { name, as_of_date: None };
+        reader.clone().get_unit(get).await.unwrap();
+    }
+    testing.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_reorganisations_at_once_that_contradict_each_other_one_is_recorded() {
+    let mut testing = start(SETTING, time("2026-05-18 09:00:00")).await;
+    testing.apart().add(&["registry"]);
+    let mut known = version(&testing).await;
+    let peers = each(&mut testing, "registry", &["operator"]);
+    // The same commune becomes another one by each.
+    for (commune, target) in [(BAC_NINH[0], GIA_LAI[0]), (BAC_NINH[1], GIA_LAI[1])] {
+        let into = |into: &str| on("2026-05-01", vec![merge(&[commune], existing(into))]);
+        let requests = [
+            under(&format!("vao-{target}"), into(target)),
+            under(&format!("vao-{commune}-khac"), into(BAC_NINH[4])),
+        ];
+        let calls = peers.iter().zip(requests).map(|(peer, request)| {
+            let mut operator = ReorganisationServiceClient::new(peer.clone());
+            async move { operator.create_reorganisation(request).await }
+        });
+        let (done, refused): (Vec<_>, Vec<_>) =
+            join_all(calls).await.into_iter().partition(Result::is_ok);
+        assert_eq!((done.len(), refused.len()), (1, 1));
+        known += 1;
+        assert_eq!(done[0].as_ref().unwrap().get_ref().hierarchy_version, known);
+        let refused = refusal(refused[0].as_ref().unwrap_err());
+        assert_eq!(refused, (Code::InvalidArgument, "CHANGES_CONTRADICT".to_owned()));
+        all_hold(&mut testing, known).await;
+    }
     testing.stop().await;
 }

@@ -13,8 +13,10 @@ use dunghan_proto::submission::value::Figure;
 use dunghan_proto::{compliance, registry, submission};
 use dunghan_rpc::{Peer, field};
 use dunghan_testkit::{Place, Testing, import_row, start_in};
+use tokio_stream::StreamExt as _;
 use tonic::Status;
 
+use crate::changes::reorganisations;
 use crate::setting::Setting;
 use crate::suite;
 
@@ -264,6 +266,9 @@ pub(crate) async fn record(
 pub(crate) struct Everything {
     pub(crate) units: Vec<registry::Unit>,
     pub(crate) hierarchy_version: i64,
+    /// The units through all times, and what passed between them.
+    pub(crate) histories: Vec<registry::StreamUnitHistoriesResponse>,
+    pub(crate) reorganisations: Vec<registry::Reorganisation>,
     pub(crate) regimes: Vec<compliance::Regime>,
     pub(crate) obligations: Vec<compliance::Obligation>,
     pub(crate) reports: Vec<submission::Report>,
@@ -280,6 +285,14 @@ impl Everything {
         let request = registry::ListUnitsRequest { page_size: PAGE, ..Default::default() };
         let units = registry(testing, &operator).list_units(request).await.unwrap().into_inner();
         whole(&units.next_page_token);
+        let request = registry::StreamUnitHistoriesRequest::default();
+        let stream = registry(testing, &operator).stream_unit_histories(request).await;
+        let histories: Vec<_> = stream.unwrap().into_inner().map(Result::unwrap).collect().await;
+        let request =
+            registry::ListReorganisationsRequest { page_size: PAGE, ..Default::default() };
+        let mut client = reorganisations(testing, &operator);
+        let recorded = client.list_reorganisations(request).await.unwrap().into_inner();
+        whole(&recorded.next_page_token);
         let mut client = compliance(testing, &operator);
         let request = compliance::ListRegimesRequest { page_size: PAGE, ..Default::default() };
         let regimes = client.list_regimes(request).await.unwrap().into_inner();
@@ -310,6 +323,8 @@ impl Everything {
         Self {
             units: units.units,
             hierarchy_version: units.hierarchy_version,
+            histories,
+            reorganisations: recorded.reorganisations,
             regimes: regimes.regimes,
             obligations: obligations.obligations,
             reports: reports.reports,
@@ -323,6 +338,8 @@ impl Everything {
         let now = Self::of(testing).await;
         assert_eq!(now.units, self.units);
         assert_eq!(now.hierarchy_version, self.hierarchy_version);
+        assert_eq!(now.histories, self.histories);
+        assert_eq!(now.reorganisations, self.reorganisations);
         assert_eq!(now.regimes, self.regimes);
         assert_eq!(now.obligations, self.obligations);
         assert_eq!(now.reports, self.reports);

@@ -11,27 +11,12 @@ use std::fmt;
 
 use ::csv::StringRecord;
 use chrono::NaiveDate;
-use dunghan_events::pb_kind;
-use dunghan_hierarchy::Kind;
-use dunghan_proto::registry as pb;
-use dunghan_rpc::field::pb_date;
 
 pub use csv::CsvRows;
 use csv::each_line;
 pub use files::{rows_from_csv, rows_from_file};
 pub use reform::{Bundle, bundle};
 pub use xlsx::XlsxRows;
-
-const LEGACY: &str = include_str!("../data/units_legacy.csv");
-const UNITS_2025: &str = include_str!("../data/units_2025.csv");
-const MERGERS: &str = include_str!("../data/unit_mergers.csv");
-const CHANGES_2026: &str = include_str!("../data/unit_changes_2026.csv");
-
-/// The reform: the first day of two tiers instead of three.
-const REFORM: NaiveDate = match NaiveDate::from_ymd_opt(2025, 7, 1) {
-    Some(day) => day,
-    None => NaiveDate::MAX,
-};
 
 /// One thing wrong with one line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,78 +122,6 @@ fn columns<'a>(
         bad.add(line, missing, "is missing from the header");
     }
     columns
-}
-
-/// The units of the whole country, before the reform of 1 July 2025 and since, as rows for ImportUnits.
-///
-/// A unit that the reform left as it was, or only renamed or put under another parent, keeps its identity and has a row on
-/// either side of that day, even where the rows say the same: before it the list is a guess, from it on it is not.
-///
-/// # Errors
-///
-/// None, unless the files were changed for the worse.
-pub fn bundled_units() -> Result<Vec<pb::UnitRow>, BadFile> {
-    let mut rows = rows_from_csv(LEGACY.as_bytes(), None, REFORM.pred_opt())?;
-    let kept = kept_identities()?;
-    let mut current = rows_from_csv(UNITS_2025.as_bytes(), Some(REFORM), None)?;
-    for row in &mut current {
-        if let Some(legacy) = kept.get(&row.code) {
-            row.origin_code.clone_from(legacy);
-        }
-    }
-    let changes = changes_2026(&current)?;
-    rows.extend(current);
-    rows.extend(changes);
-    for (number, row) in (1..).zip(&mut rows) {
-        row.row = number;
-    }
-    Ok(rows)
-}
-
-/// Which code a unit had before the reform, by its code since, for the units that are the same ones.
-fn kept_identities() -> Result<HashMap<String, String>, BadFile> {
-    let mut kept = HashMap::new();
-    let columns = ["legacy_code", "legacy_name", "new_code", "kind", "nso_check"];
-    each_line(MERGERS.as_bytes(), &columns, &[], |line| {
-        let same = ["unchanged", "whole_renamed_or_retyped", "province_unchanged"];
-        if same.contains(&line.get("kind")) && ["ok", "na"].contains(&line.get("nso_check")) {
-            kept.insert(line.get("new_code").to_owned(), line.get("legacy_code").to_owned());
-        }
-    })?;
-    Ok(kept)
-}
-
-/// The later versions of units of 2025.
-fn changes_2026(units: &[pb::UnitRow]) -> Result<Vec<pb::UnitRow>, BadFile> {
-    let mut changes = Vec::new();
-    let columns = [
-        "code",
-        "name_before",
-        "name_after",
-        "type_before",
-        "type_after",
-        "effective_date",
-        "basis",
-        "certainty",
-    ];
-    each_line(CHANGES_2026.as_bytes(), &columns, &[], |line| {
-        let kind: Option<Kind> = line.read("type_after", line.get("type_after"));
-        let from = line.date("effective_date");
-        let Some(unit) = units.iter().find(|unit| unit.code == line.get("code")) else {
-            line.bad("code", "is no unit of 2025");
-            return;
-        };
-        let mut row = unit.clone();
-        if row.origin_code.is_empty() {
-            row.origin_code.clone_from(&unit.code);
-            row.origin_date = Some(pb_date(REFORM));
-        }
-        row.display_name = line.get("name_after").to_owned();
-        row.kind = kind.map_or(row.kind, |kind| pb_kind(kind).into());
-        row.valid_from_date = from.map(pb_date);
-        changes.push(row);
-    })?;
-    Ok(changes)
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use dunghan_store::is_transient;
 use tonic::{Code as GrpcCode, Status};
 use uuid::Uuid;
 
-use crate::convert::{import_name, interval};
 use crate::convert::reorganisation::reason;
+use crate::convert::{import_name, interval};
 use crate::domain::contact::NotEnded;
 use crate::domain::grant::RevokedAlready;
 use crate::domain::import::Code;

@@ -14,7 +14,9 @@ mod service;
 pub mod store;
 
 pub use config::Config;
-pub use data::{BadFile, BadLine, Bundle, CsvRows, XlsxRows, bundle, bundled_units, rows_from_csv, rows_from_file};
+pub use data::{
+    BadFile, BadLine, Bundle, CsvRows, XlsxRows, bundle, rows_from_csv, rows_from_file,
+};
 
 use std::sync::Arc;
 

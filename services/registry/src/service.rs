@@ -1,6 +1,7 @@
 //! The registry's rpcs.
 
 mod contact;
+mod correction;
 mod current;
 mod export;
 mod grant;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use dunghan_calendar::{Clock, zone};
-use dunghan_events::{edges, histories, list_events};
+use dunghan_events::{histories, list_events, pb_edge};
 use dunghan_hierarchy::{Hierarchy, Level, NSO, UnitId, UnitView};
 use dunghan_proto::events::{ListEventsRequest, ListEventsResponse};
 use dunghan_proto::registry as pb;
@@ -250,7 +251,8 @@ impl RegistryService for Service {
         request: Request<pb::StreamUnitHistoriesRequest>,
     ) -> Result<Response<Self::StreamUnitHistoriesStream>, Status> {
         Caller::of(&request)?;
-        let hierarchy = self.current.get().await?;
+        // Whoever holds a copy asks seldom, and tells others by it that there is no such unit.
+        let hierarchy = self.current.newest().await?.hierarchy.clone();
         let version = hierarchy.version().cast_signed();
         let known = request.get_ref().known_version == version;
         let (units, all_edges) =
@@ -264,13 +266,16 @@ impl RegistryService for Service {
                 hierarchy_version: version,
                 ..pb::StreamUnitHistoriesResponse::default()
             };
-            if known {
-            } else if at < of_units {
-                let units = histories(&hierarchy).skip(at * HISTORIES_AT_ONCE);
-                part.units = units.take(HISTORIES_AT_ONCE).collect();
-            } else {
-                let edges = edges(&hierarchy).skip((at - of_units) * EDGES_AT_ONCE);
-                part.edges = edges.take(EDGES_AT_ONCE).collect();
+            match at.checked_sub(of_units) {
+                None => {
+                    let units = histories(&hierarchy).skip(at * HISTORIES_AT_ONCE);
+                    part.units = units.take(HISTORIES_AT_ONCE).collect();
+                }
+                Some(at) => {
+                    let edges = hierarchy.edges().iter().take(all_edges);
+                    let edges = edges.skip(at * EDGES_AT_ONCE).take(EDGES_AT_ONCE);
+                    part.edges = edges.map(pb_edge).collect();
+                }
             }
             Ok(part)
         });

@@ -67,7 +67,7 @@ pub(super) async fn contacts(args: Contacts) -> Result<(), Failure> {
             let as_of = unit.date(as_of.as_of);
             let unit = client.unit_name(&unit, as_of).await?;
             let list = List { contacts: list(&client, &unit, as_of, &roles, ended).await? };
-            return output::print(format, &list, |list| table(&list.contacts));
+            return output::print(format, &list, |list| blocks(&list.contacts));
         }
         ContactsVerb::Add { unit, role, name, email, phone, subject, from, through, as_of } => {
             // Without another date the unit's code is meant on the contact's first day.
@@ -127,21 +127,35 @@ pub(super) async fn list(
     }
 }
 
+/// Contacts beside other things of their unit.
 pub(super) fn table(contacts: &[Contact]) -> String {
-    use Column::{Text, Whole};
-    let mut rows =
-        Rows::new(&[Text("Role"), Text("Contact"), Text("From"), Text("Through"), Whole("Id")]);
+    use Column::Text;
+    let mut rows = Rows::new(&[
+        Text("Role"),
+        Text("Contact"),
+        Text("Reached by"),
+        Text("From"),
+        Text("Through"),
+    ]);
     for one in contacts {
-        let parts = [&one.display_name, &one.email, &one.phone].into_iter();
+        let ways = [one.email.as_str(), one.phone.as_str()].into_iter();
         rows.row([
             plain(&one.role),
-            parts.filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(", "),
+            one.display_name.clone(),
+            ways.filter(|way| !way.is_empty()).collect::<Vec<_>>().join(", "),
             show_date(one.valid_from_date),
             show_date(one.valid_through_date),
-            id(one).to_owned(),
         ]);
     }
     rows.text()
+}
+
+/// Each with all that is known of it.
+fn blocks(contacts: &[Contact]) -> String {
+    if contacts.is_empty() {
+        return "Nothing.".to_owned();
+    }
+    contacts.iter().map(show).collect::<Vec<_>>().join("\n\n")
 }
 
 /// The last part of a contact's name.

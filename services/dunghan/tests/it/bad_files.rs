@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rust_xlsxwriter::Workbook;
 use serde_json::Value;
 use tempfile::TempDir;
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::binary::{Ran, Serving, run_in};
 
@@ -196,6 +198,63 @@ fn a_file_as_windows_writes_it_is_taken() {
     let bad = UNITS.replace("phuong", "fuong").replace('\n', "\r\n");
     let [problem] = problems("units", format!("\u{feff}{bad}")).try_into().unwrap();
     assert!(problem.starts_with("line 3, type: "), "{problem}");
+}
+
+/// A workbook of one sheet: each row's cells, a number where it reads as one and begins with `#`.
+fn workbook(rows: &[&[&str]]) -> Vec<u8> {
+    let mut workbook = Workbook::new();
+    let sheet = workbook.add_worksheet();
+    for (row, cells) in (0..).zip(rows) {
+        for (column, cell) in (0..).zip(*cells) {
+            match cell.strip_prefix('#').and_then(|number| number.parse::<f64>().ok()) {
+                Some(number) => sheet.write_number(row, column, number).unwrap(),
+                None => sheet.write_string(row, column, *cell).unwrap(),
+            };
+        }
+    }
+    workbook.save_to_buffer().unwrap()
+}
+
+const HEADER: [&str; 5] = ["code", "name", "type", "parent_code", "level"];
+
+#[test]
+fn a_workbook_that_lost_the_zeros_of_its_codes_or_is_none_is_refused() {
+    let province = ["24", "Tỉnh Bắc Ninh", "tinh", "", "province"];
+    let commune = ["#9427", "Phường Trí Quả", "phuong", "24", "commune"];
+    let [problem] =
+        problems("units", workbook(&[&HEADER, &province, &commune])).try_into().unwrap();
+    assert!(problem.starts_with("line 3, code: "), "{problem}");
+    let found =
+        problems("units", workbook(&[&["code", "name", "type", "parent_code"], &province[..4]]));
+    assert_eq!(found, ["line 1, level: is missing from the header"]);
+    assert_eq!(problems("units", workbook(&[&HEADER])), ["has no rows"]);
+    let whole = workbook(&[&HEADER, &province]);
+    for none in
+        [&whole[..whole.len() / 2], b"PK\x03\x04 and no more", b"\xd0\xcf\x11\xe0 from long ago"]
+    {
+        let [problem] = problems("units", none).try_into().unwrap();
+        assert!(problem.starts_with("line 1: is "), "{problem}");
+    }
+}
+
+#[test]
+fn a_workbook_and_names_in_letters_with_accents_of_their_own_are_taken() {
+    let server = Serving::start();
+    let decomposed: String = "Phường Trí Quả".nfd().collect();
+    assert_ne!(decomposed, "Phường Trí Quả");
+    let commune = ["09427", decomposed.as_str(), "phuong", "24", "commune"];
+    let province = ["24", "Tỉnh Bắc Ninh", "tinh", "", "province"];
+    let csv = format!("{}\n{}\n{}\n", HEADER.join(","), province.join(","), commune.join(","));
+    for (name, content) in
+        [("u.xlsx", workbook(&[&HEADER, &province, &commune])), ("u.csv", csv.into_bytes())]
+    {
+        let file = server.file(name, content);
+        server.run(&["units", "import", file.to_str().unwrap(), "--output", "json"]).json();
+        let shown = server.run(&["units", "show", "09427", "--output", "json"]).json();
+        assert_eq!(shown["display_name"], "Phường Trí Quả", "{name}");
+    }
+    let listed = server.run(&["units", "list", "--output", "json"]).json();
+    assert_eq!((&listed["total_size"], &listed["hierarchy_version"]), (&2.into(), &1.into()));
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Units on every date, what happened to them, and who is there: each command against a server of the same binary.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
+use std::process::Stdio;
 
+use dunghan_testkit::binary;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr as _;
 
@@ -64,7 +67,6 @@ fn the_whole_nation_is_known_on_every_date() {
     what_became_of_the_units_of_the_five_reports(&server);
     what_is_not_confirmed_is_told(&server);
     the_example_of_the_documentation_could_be_recorded(&server);
-    the_nation_is_exported_and_imported_again(&server);
 }
 
 fn tree(server: &Serving) {
@@ -253,8 +255,11 @@ fn the_example_of_the_documentation_could_be_recorded(server: &Serving) {
     }
 }
 
-fn the_nation_is_exported_and_imported_again(server: &Serving) {
-    let version = units(server, &["list"])["hierarchy_version"].clone();
+#[test]
+fn the_nation_is_exported_and_imported_again_unchanged() {
+    let server = &Serving::start();
+    let loaded = units(server, &["import", "--bundled"]);
+    let version = loaded["hierarchy_version"].clone();
     let folder = server.file("beside", "").parent().unwrap().to_owned();
     for (name, args) in [
         ("now.csv", ["--as-of", "2026-12-31"].as_slice()),
@@ -274,6 +279,23 @@ fn the_nation_is_exported_and_imported_again(server: &Serving) {
         assert_eq!(counts, [rows, 0, 0], "{name}: {imported:#}");
         assert_eq!(imported["hierarchy_version"], version, "{name}");
     }
+    // A reader that goes away is no failure.
+    let args = ["units", "export", "--whole-history", "--address", server.address.as_str()];
+    let mut child = binary()
+        .args(args)
+        .current_dir(&folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = child.stdout.take().unwrap();
+    out.read_exact(&mut [0; 16]).unwrap();
+    drop(out);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap()),
+        (Some(0), String::new())
+    );
     let csv = server.run(&["units", "export", "--within", "24", "--as-of", "2026-05-18"]);
     assert_eq!((csv.code, csv.out.lines().count()), (Some(0), 101), "{}", csv.err);
     assert!(csv.out.contains("09427") && csv.out.contains("Phường Trí Quả"));
@@ -302,16 +324,21 @@ fn a_dry_run_says_of_each_row_what_would_become_of_it_and_changes_nothing() {
     assert_eq!((&judged["rows"][4]["row"], &problem["field"]), (&json!(6), &json!("parent_code")));
     assert_eq!(problem["reason"], "PARENT_NOT_VALID");
     let text = import(&server, &rows, &["--dry-run"]);
-    let refused = text.out.split_once("Refused\n").unwrap().1;
+    let refused = text.out.split_once("Refused rows: 2\n").unwrap().1;
     assert!(refused.contains("  line 6: 09403 Xã D\n    parent_code: "), "{}", text.out);
     assert!(
-        text.out.contains("New units\n  line 7: 09404 Xã Đ") && !text.out.contains("Xã A"),
+        text.out.contains("Rows of new units: 1\n  line 7: 09404 Xã Đ")
+            && !text.out.contains("Xã A"),
         "{}",
         text.out
     );
     assert!(text.out.lines().all(|line| line.width() <= 80), "{}", text.out);
     let text = import(&server, &rows, &["--dry-run", "--all"]);
-    assert!(text.out.contains("Unchanged\n  line 2: 24 Tỉnh Bắc Ninh\n"), "{}", text.out);
+    assert!(
+        text.out.contains("Rows that change nothing: 3\n  line 2: 24 Tỉnh Bắc Ninh\n"),
+        "{}",
+        text.out
+    );
     let refused = import(&server, &rows, &[]);
     assert_eq!((refused.code, refused.err.lines().count()), (Some(2), 2), "{refused:?}");
     let listed = units(&server, &["list"]);

@@ -14,9 +14,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::{LONGEST_CODE, LONGEST_NAME, composed, count, statistics_code};
-use crate::domain::import::{
-    Code, Judged, Origin, Reason, Row, RowOutcome, RowProblem, Staged,
-};
+use crate::domain::import::{Code, Judged, Origin, Reason, Row, RowOutcome, RowProblem, Staged};
 use crate::store::{ImportState, UnitImport, Verdict};
 
 /// The most bytes of a row as it travels: more than all of its fields can fill.
@@ -71,7 +69,9 @@ pub(crate) fn stage(staged: &mut Staged, position: usize, came: Option<pb::UnitR
 pub(crate) fn row(position: usize, row: pb::UnitRow) -> Result<Row, BadRow> {
     let mut reading = Reading::of(position, row.row);
     let scheme = reading.code("scheme", if row.scheme.is_empty() { NSO } else { &row.scheme });
-    let value = reading.code("code", &row.code);
+    // A unit that is known can hold none.
+    let none = row.code.is_empty() && !row.origin_code.is_empty();
+    let value = if none { None } else { reading.code("code", &row.code) };
     let display_name = reading.name(&row.display_name);
     if row.kind() == pb::Kind::Unspecified {
         reading.bad("kind", "is missing, or is no kind that there is");
@@ -100,24 +100,25 @@ pub(crate) fn row(position: usize, row: pb::UnitRow) -> Result<Row, BadRow> {
         reading.bad("valid_from_date", "lies before the unit's first day, origin_date");
     }
 
-    let code = scheme.zip(value).map(|(scheme, value)| Code { scheme, value });
-    let (Some(code), Some(display_name), true) =
-        (code.clone(), display_name, reading.bad.is_empty())
+    let code = scheme.clone().zip(value).map(|(scheme, value)| Code { scheme, value });
+    let (Some(scheme), Some(display_name), true) = (scheme, display_name, reading.bad.is_empty())
     else {
         return Err(BadRow { code, problems: reading.bad });
     };
     // A row that gives itself as its origin is the first version.
-    let origin = origin.filter(|origin| (origin, first_day) != (&code, from));
+    let origin = origin.filter(|origin| (Some(origin), first_day) != (code.as_ref(), from));
     let origin = origin.map(|code| Origin { code, first_day });
-    let unit = match &origin {
-        Some(Origin { code, first_day }) => UnitId::new(&code.scheme, &code.value, *first_day),
-        None => UnitId::new(&code.scheme, &code.value, from),
+    let unit = match (&origin, &code) {
+        (Some(Origin { code, first_day }), _) => UnitId::new(&code.scheme, &code.value, *first_day),
+        (None, Some(code)) => UnitId::new(&code.scheme, &code.value, from),
+        (None, None) => return Err(BadRow { code, problems: reading.bad }),
     };
     Ok(Row {
         position,
         number: reading.row,
         unit,
-        code,
+        scheme,
+        value: code.map(|code| code.value),
         origin,
         display_name,
         kind: kind(row.kind()),
@@ -218,7 +219,7 @@ impl Reading {
 
 /// A row as the contract has it. It states a scheme only where another one would be read.
 pub(crate) fn unit_row(row: Row) -> pb::UnitRow {
-    let own = row.code.scheme;
+    let own = row.scheme;
     let other = |code: Option<Code>| match code {
         None => Default::default(),
         Some(Code { scheme, value }) if scheme == own => (String::new(), value),
@@ -229,7 +230,7 @@ pub(crate) fn unit_row(row: Row) -> pb::UnitRow {
     let (origin_scheme, origin_code) = other(row.origin.map(|origin| origin.code));
     pb::UnitRow {
         row: 0,
-        code: row.code.value,
+        code: row.value.unwrap_or_default(),
         origin_code,
         origin_date: origin_date.map(field::pb_date),
         display_name: row.display_name,

@@ -109,6 +109,14 @@ fn without_marks(fields: StringRecord) -> StringRecord {
     fields
 }
 
+/// With the kind that it had, by which a reader that has gone away is told apart.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
 /// Writes a list of units as CSV: UTF-8 without a mark, lines ended by LF. It is meant for programs; a spreadsheet would take
 /// the zeros in front of codes away.
 #[derive(Debug)]
@@ -122,7 +130,7 @@ impl<W: Write> CsvRows<W> {
     /// Whatever keeps `writer` from taking it.
     pub fn new(writer: W) -> io::Result<Self> {
         let mut writer = WriterBuilder::new().from_writer(writer);
-        writer.write_record(COLUMNS.map(|(name, _)| name))?;
+        writer.write_record(COLUMNS.map(|(name, _)| name)).map_err(io_error)?;
         Ok(Self(writer))
     }
 
@@ -132,7 +140,9 @@ impl<W: Write> CsvRows<W> {
     ///
     /// Whatever keeps the writer from taking it.
     pub fn row(&mut self, row: &pb::UnitRow) -> io::Result<()> {
-        Ok(self.0.write_record(fields(row).iter().map(|field| marked(field).into_owned()))?)
+        let fields = fields(row);
+        let marked = fields.iter().map(|field| marked(field).into_owned());
+        self.0.write_record(marked).map_err(io_error)
     }
 
     /// Writes what is not written yet.

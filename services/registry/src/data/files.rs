@@ -110,7 +110,9 @@ fn row(
     valid_from: Option<NaiveDate>,
     valid_through: Option<NaiveDate>,
 ) -> Option<pb::UnitRow> {
-    let code = line.required("code");
+    // A unit that is known can hold none.
+    let none = line.get("code").is_empty() && !line.get("origin_code").is_empty();
+    let code = if none { Some("") } else { line.required("code") };
     let display_name = line.required("name");
     let kind: Option<Kind> = line.required("type").and_then(|word| line.read("type", word));
     let level: Option<Level> = line.required("level").and_then(|word| line.read("level", word));

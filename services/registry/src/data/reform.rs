@@ -11,8 +11,17 @@ use dunghan_proto::registry::target::Target;
 use dunghan_proto::registry::unit_reference::Reference;
 use dunghan_rpc::field::pb_date;
 
-use super::{
-    BadFile, CHANGES_2026, LEGACY, Line, MERGERS, REFORM, UNITS_2025, each_line, rows_from_csv,
+use super::{BadFile, Line, each_line, rows_from_csv};
+
+const LEGACY: &str = include_str!("../../data/units_legacy.csv");
+const UNITS_2025: &str = include_str!("../../data/units_2025.csv");
+const MERGERS: &str = include_str!("../../data/unit_mergers.csv");
+const CHANGES_2026: &str = include_str!("../../data/unit_changes_2026.csv");
+
+/// The reform: the first day of two tiers instead of three.
+const REFORM: NaiveDate = match NaiveDate::from_ymd_opt(2025, 7, 1) {
+    Some(day) => day,
+    None => NaiveDate::MAX,
 };
 
 /// What the product brings along: one list, and what happened since.
@@ -387,3 +396,6 @@ fn by_code(code: &str) -> pb::UnitReference {
 fn reference(code: &str) -> Option<pb::UnitReference> {
     (!code.is_empty()).then(|| by_code(code))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,9 @@
-//! The bundled files as they are, and other files as people make them.
+//! Files as people make them.
 
 use std::io::{Cursor, Write as _};
 
+use dunghan_proto::registry as pb;
+use dunghan_rpc::field::pb_date;
 use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook, Worksheet};
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
@@ -13,33 +15,6 @@ use super::*;
 fn rows(text: &str) -> Result<Vec<pb::UnitRow>, Vec<String>> {
     rows_from_csv(text.as_bytes(), None, None)
         .map_err(|bad| bad.lines.iter().map(ToString::to_string).collect())
-}
-
-#[test]
-fn the_bundled_rows_are_both_lists_and_what_changed_since() {
-    let rows = bundled_units().unwrap();
-    assert_eq!(rows.len(), 10_794 + 3_355 + 3);
-    let reform = Some(pb_date(REFORM));
-    let later = |row: &&pb::UnitRow| !row.origin_code.is_empty();
-    let kept = rows.iter().filter(later).filter(|row| row.valid_from_date == reform);
-    assert_eq!(kept.count(), 121 + 11 + 11);
-
-    let of = |code: &str| rows.iter().filter(|row| row.code == code).collect::<Vec<_>>();
-    let [bac_giang, bac_ninh, city] = of("24")[..] else { panic!("{:?}", of("24")) };
-    assert_eq!(
-        (bac_giang.display_name.as_str(), bac_giang.valid_from_date),
-        ("Tỉnh Bắc Giang", None)
-    );
-    assert_eq!(
-        (bac_ninh.display_name.as_str(), bac_ninh.origin_code.as_str()),
-        ("Tỉnh Bắc Ninh", "")
-    );
-    assert_eq!(city.display_name, "Thành phố Bắc Ninh");
-    assert_eq!((city.origin_code.as_str(), city.origin_date), ("24", reform));
-    // Quảng Ninh is the same province before the reform, since, and as a city.
-    let quang_ninh: Vec<_> =
-        of("22").iter().map(|row| (row.origin_code.as_str(), row.origin_date)).collect();
-    assert_eq!(quang_ninh, [("", None), ("22", None), ("22", None)]);
 }
 
 #[test]
@@ -240,7 +215,10 @@ fn a_title_above_the_header_is_no_header_but_blank_rows_may_be() {
         }
     });
     let read = rows_from_file(&file, None, None).unwrap();
-    assert_eq!(read.iter().map(|row| (row.row, row.code.as_str())).collect::<Vec<_>>(), [(8, "24")]);
+    assert_eq!(
+        read.iter().map(|row| (row.row, row.code.as_str())).collect::<Vec<_>>(),
+        [(8, "24")]
+    );
     let titled = workbook(&["Danh sách đơn vị"], |sheet| province(sheet, 1));
     assert!(told(&titled)[0].contains("is no column of this file"));
 }
@@ -249,7 +227,10 @@ fn a_title_above_the_header_is_no_header_but_blank_rows_may_be() {
 fn whatever_pretends_to_be_a_workbook_is_refused() {
     assert_eq!(told(b"PK\x03\x04 and no more").len(), 1);
     let old = told(&[0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1]);
-    assert_eq!(old, ["line 1: is an old workbook, or one with a password; save it as XLSX without one"]);
+    assert_eq!(
+        old,
+        ["line 1: is an old workbook, or one with a password; save it as XLSX without one"]
+    );
 
     let mut other = ZipWriter::new(Cursor::new(Vec::new()));
     other.start_file("readme.txt", SimpleFileOptions::default()).unwrap();
@@ -261,7 +242,9 @@ fn whatever_pretends_to_be_a_workbook_is_refused() {
     for end in (0..whole.len()).step_by(97) {
         let _ = rows_from_file(&whole[..end], None, None);
     }
-    for part in ["xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/workbook.xml", "xl/styles.xml"] {
+    for part in
+        ["xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/workbook.xml", "xl/styles.xml"]
+    {
         for at in (0..400).step_by(7) {
             let broken = repacked(&whole, part, |bytes| {
                 if let Some(byte) = bytes.get_mut(at) {
@@ -368,8 +351,7 @@ fn what_is_written_reads_back_the_same() {
     assert!(String::from_utf8(csv.clone()).unwrap().contains("\n'=H05.9,\"''=Sở \"\"Khoa"));
     for file in [csv, xlsx] {
         let mut read = rows_from_file(&file, None, None).unwrap();
-        let lines: Vec<i32> =
-            read.iter_mut().map(|row| std::mem::take(&mut row.row)).collect();
+        let lines: Vec<i32> = read.iter_mut().map(|row| std::mem::take(&mut row.row)).collect();
         assert_eq!(lines, [2, 3, 4, 5]);
         assert_eq!(read, rows);
     }

@@ -1,7 +1,8 @@
 //! The units as rows, such that an import of them says what is known already.
 //!
-//! Each version of a unit is a row for each code that it holds then, and names its parent by a code by which an import
-//! finds it again. A unit is known by where it was first listed, so rows from which that does not follow state it.
+//! Each version of a unit is a row for each code that it holds then, or one if it holds none, and names its parent by a code
+//! by which an import finds it again, or by its name if there is no such code. A unit is known by where it was first listed,
+//! so rows from which that does not follow state it.
 
 use chrono::NaiveDate;
 use dunghan_hierarchy::{Hierarchy, Identifier, NSO, UnitHistory, UnitId, Validity, Version};
@@ -10,14 +11,8 @@ use super::import::{Code, Origin, Row, holder, statements};
 
 /// A unit that rows cannot tell of. What came in as rows or by reorganisations is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotARow {
-    #[error("{0} holds no code from which its id was made")]
-    NoOrigin(UnitId),
-    #[error("{0} holds no code {1}")]
-    NoCode(UnitId, Validity),
-    #[error("no code tells of {parent}, the parent of {unit} {validity}")]
-    NoParentCode { unit: UnitId, parent: UnitId, validity: Validity },
-}
+#[error("{0} never held a code from which its id was made")]
+pub(crate) struct NotARow(UnitId);
 
 /// A row to come.
 #[derive(Clone, Copy, Debug)]
@@ -73,28 +68,31 @@ pub(crate) fn as_of(hierarchy: &Hierarchy, units: &[UnitId], date: NaiveDate) ->
 /// The row of a place; `position` counts from 0.
 pub(crate) fn row(hierarchy: &Hierarchy, position: usize, place: Place) -> Result<Row, NotARow> {
     let unit = place.unit;
-    let history = hierarchy.get(unit).ok_or(NotARow::NoOrigin(unit))?;
-    let origin = origin(history).ok_or(NotARow::NoOrigin(unit))?;
+    let history = hierarchy.get(unit).ok_or(NotARow(unit))?;
+    let origin = origin(history).ok_or(NotARow(unit))?;
     let said: Option<(&Version, Validity, Option<&Identifier>)> =
         statements(history).nth(place.statement);
-    let (version, validity, held) = said.ok_or(NotARow::NoOrigin(unit))?;
-    let held = held.ok_or(NotARow::NoCode(unit, validity))?;
-    let code = Code { scheme: held.scheme.clone(), value: held.value.clone() };
+    let (version, validity, held) = said.ok_or(NotARow(unit))?;
+    let scheme = held.map_or(&origin.code.scheme, |held| &held.scheme).clone();
+    let value = held.map(|held| held.value.clone());
     let parent = version.parent.map(|parent| {
-        parent_code(hierarchy, parent, &code.scheme, validity, place.as_of)
-            .ok_or(NotARow::NoParentCode { unit, parent, validity })
+        parent_code(hierarchy, parent, &scheme, validity, place.as_of)
+            .unwrap_or_else(|| Code { scheme: scheme.clone(), value: parent.to_string() })
     });
-    let first = origin.code == code && origin.first_day == validity.from;
+    let code = (&scheme, value.as_ref());
+    let first = code == (&origin.code.scheme, Some(&origin.code.value))
+        && origin.first_day == validity.from;
     Ok(Row {
         position,
         number: i32::try_from(position + 1).unwrap_or(i32::MAX),
         unit,
-        code,
+        scheme,
+        value,
         origin: (!first).then_some(origin),
         display_name: version.display_name.clone(),
         kind: version.kind,
         level: version.level,
-        parent: parent.transpose()?,
+        parent,
         validity,
     })
 }

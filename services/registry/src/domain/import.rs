@@ -9,8 +9,8 @@
 //! * An end that a row leaves open means that the row knows of none. It gives way to the next end that is stated, and to
 //!   the first day of the unit's next version: a province that becomes a city comes in as one row. An end that is stated
 //!   never moves.
-//! * A unit can hold codes of several schemes. How long it is there is what the rows say in the scheme under which it was
-//!   first listed; rows of another scheme say by which other code it goes, and end nothing but that.
+//! * A unit can hold codes of several schemes, or none for a while. How long it is there is what the rows say in the scheme
+//!   under which it was first listed; rows of another scheme say by which other code it goes, and end nothing but that.
 
 mod blame;
 mod holders;
@@ -61,12 +61,15 @@ pub(crate) struct Row {
     /// Where it stands in its file.
     pub(crate) number: i32,
     pub(crate) unit: UnitId,
-    pub(crate) code: Code,
+    pub(crate) scheme: String,
+    /// The code of the scheme that it holds; `None`: it holds none.
+    pub(crate) value: Option<String>,
     /// Where the unit was first listed, if not by this row.
     pub(crate) origin: Option<Origin>,
     pub(crate) display_name: String,
     pub(crate) kind: Kind,
     pub(crate) level: Level,
+    /// By a code; or by its name, under whichever scheme.
     pub(crate) parent: Option<Code>,
     pub(crate) validity: Validity,
 }
@@ -74,7 +77,7 @@ pub(crate) struct Row {
 impl Row {
     /// The scheme under which its unit was first listed.
     fn first_scheme(&self) -> &str {
-        self.origin.as_ref().map_or(&self.code.scheme, |origin| &origin.code.scheme)
+        self.origin.as_ref().map_or(&self.scheme, |origin| &origin.code.scheme)
     }
 }
 
@@ -156,6 +159,7 @@ pub(crate) fn judge(existing: &Arc<Hierarchy>, staged: &Staged) -> Judged {
     unknown_origins(existing, staged, &mut problems);
 
     let touched = touched(existing, &staged.rows, &mut problems);
+    blame::codes_denied(&touched, &mut problems);
     let holders = Holders::of(existing, &touched);
     let mut stated: Stated<'_> = BTreeMap::new();
     for (id, unit) in &touched {

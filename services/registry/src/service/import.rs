@@ -14,9 +14,7 @@ use super::{Service, aside};
 use crate::convert;
 use crate::domain::import::{Merged, Staged, judge};
 use crate::error;
-use crate::store::{
-    Error, ImportCounts, ImportKey, ImportRows, ImportState, UnitImport, Verdict,
-};
+use crate::store::{Error, ImportCounts, ImportKey, ImportRows, ImportState, UnitImport, Verdict};
 
 /// The most rows of one import, and the most bytes of all of them; the nation with its history has some 14,000, of one and a
 /// half million bytes.
@@ -168,8 +166,7 @@ impl Service {
         };
         let answer = convert::imported(&import, &judgement.problems);
         let units = changed(&import, judgement.merged.as_ref());
-        let rows =
-            ImportRows { contents: &received.contents, verdicts: &judgement.verdicts };
+        let rows = ImportRows { contents: &received.contents, verdicts: &judgement.verdicts };
         let reply = key.map(|key| (key, &answer));
         self.store.import_insert(&import, rows, &units, reply).await?;
         self.applied(caller, &import, judgement.merged.as_ref());

@@ -1,6 +1,6 @@
 //! ReorganisationService.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -21,7 +21,7 @@ use crate::convert::reorganisation::{
     Happens, MOST_CHANGES, Read, reorganisation, reorganisation_id, reorganisation_name,
 };
 use crate::domain::contact::Contact;
-use crate::domain::record::{self, Conflict, Entry, Refused, Said};
+use crate::domain::record::Refused;
 use crate::domain::reorganisation::{Effect as ByChange, Reorganisation, apply};
 use crate::error;
 use crate::store::{EdgeChange, Error, Outcome, Recorded, ReorganisationKey};
@@ -30,107 +30,52 @@ use crate::store::{EdgeChange, Error, Outcome, Recorded, ReorganisationKey};
 const MOST_AT_ONCE: usize = 200;
 
 /// A reorganisation that reads, and is to be recorded.
-#[derive(Clone)]
-struct New {
+pub(super) struct New {
     stated: pb::Reorganisation,
-    corrects: Option<Arc<str>>,
-    says: Reorganisation,
+    pub(super) corrects: Option<Arc<str>>,
+    pub(super) says: Reorganisation,
 }
 
 impl New {
-    fn of(read: Read, id: Arc<str>) -> Self {
-        let (stated, corrects) = (read.stated.clone(), read.corrects.clone());
-        Self { stated, corrects, says: read.under(id) }
+    fn of(read: Read, id: Arc<str>) -> Arc<Self> {
+        let Read { stated, corrects, effective, changes } = read;
+        Arc::new(Self { stated, corrects, says: Reorganisation { id, effective, changes } })
     }
 
-    fn id(&self) -> &Arc<str> {
+    pub(super) fn id(&self) -> &Arc<str> {
         &self.says.id
     }
 }
 
 /// What becomes of the edges.
-enum Edges {
+pub(super) enum Edges {
     Added(Vec<Edge>),
     /// All of them may be others.
     Rewritten,
 }
 
 /// What would follow from new reorganisations.
-struct Tried {
-    known: Arc<Known>,
-    hierarchy: Arc<Hierarchy>,
+pub(super) struct Tried {
+    pub(super) known: Arc<Known>,
+    pub(super) hierarchy: Arc<Hierarchy>,
     /// The units whose histories are not what they were.
-    changed: Vec<UnitId>,
-    edges: Edges,
+    pub(super) changed: Vec<UnitId>,
+    pub(super) edges: Edges,
     /// Of all of them together.
-    effects: Vec<Happens>,
+    pub(super) effects: Vec<Happens>,
 }
-
-/// An import that is an entry of the record.
-struct Imported {
-    version: u64,
-    name: String,
-    rows: Vec<pb::UnitRow>,
-}
-
-/// The entries of the record that are there already, by the version that each made.
-type Names = BTreeMap<u64, String>;
 
 impl Service {
     /// What would follow from these, each on top of the one before.
     async fn try_all(
         &self,
         known: Arc<Known>,
-        new: Arc<Vec<New>>,
+        new: Vec<Arc<New>>,
     ) -> Result<Result<Tried, Refused>, Status> {
         if new.iter().all(|one| one.corrects.is_none()) {
             return aside(move || applied(known, &new)).await;
         }
-        if let Some(refused) = self.not_to_be_corrected(&known, &new).await? {
-            return Ok(Err(refused));
-        }
-        let recorded = self.store.reorganisation_all().await?;
-        let imported = self.recorded_imports().await?;
-        aside(move || rebuilt(known, &new, recorded, imported)).await
-    }
-
-    /// Whether one of these corrects what is not there, or is corrected already.
-    async fn not_to_be_corrected(
-        &self,
-        known: &Known,
-        new: &[New],
-    ) -> Result<Option<Refused>, Status> {
-        // Of those before it in the batch, which one corrects what.
-        let mut by: HashMap<&Arc<str>, &Arc<str>> = HashMap::new();
-        for (at, one) in new.iter().enumerate() {
-            let Some(id) = &one.corrects else { continue };
-            if let Some(by) = by.insert(id, one.id()) {
-                let (id, by) = (id.clone(), by.clone());
-                return Ok(Some(Refused::CorrectedAlready { at, id, by }));
-            }
-            let before = new.iter().take(at).any(|before| before.id() == id);
-            if before || known.reorganisations.contains_key(&**id) {
-                continue;
-            }
-            let found = self.store.reorganisation_fetch(id).await?;
-            let by = found.and_then(|found| found.corrected_by);
-            let id = id.clone();
-            return Ok(Some(match by {
-                Some(by) => Refused::CorrectedAlready { at, id, by: by.into() },
-                None => Refused::NotFound { at, id },
-            }));
-        }
-        Ok(None)
-    }
-
-    /// The imports that are entries of the record, each with the version that it made and its name.
-    async fn recorded_imports(&self) -> Result<Vec<Imported>, Error> {
-        let mut imported = Vec::new();
-        for (version, id) in self.store.imports_committed().await? {
-            let name = format!("unitImports/{id}");
-            imported.push(Imported { version, name, rows: self.store.import_rows(id).await? });
-        }
-        Ok(imported)
+        self.corrected(known, new).await
     }
 
     /// Records those of these that are not there yet; answers all of them, and how many those were. `field` is the field of
@@ -138,7 +83,7 @@ impl Service {
     async fn record(
         &self,
         caller: &str,
-        new: Vec<New>,
+        new: Vec<Arc<New>>,
         key: Option<&RequestKey>,
         field: impl Fn(usize) -> String + Send,
     ) -> Result<(Vec<pb::Reorganisation>, usize), Status> {
@@ -155,14 +100,11 @@ impl Service {
                     return Err(error::reorganisation_exists(one.id()));
                 }
             }
-            let missing = |(at, one): &(usize, &New)| {
-                let missing = !there.contains_key(&**one.id());
-                missing.then(|| (*at, (*one).clone()))
-            };
-            let (places, missing): (Vec<usize>, Vec<New>) =
-                new.iter().enumerate().filter_map(|one| missing(&one)).unzip();
-            let (created, missing) = (missing.len(), Arc::new(missing));
-            if created > 0 {
+            let missing = new.iter().enumerate();
+            let missing = missing.filter(|(_, one)| !there.contains_key(&**one.id()));
+            let (places, missing): (Vec<usize>, Vec<Arc<New>>) =
+                missing.map(|(at, one)| (at, one.clone())).unzip();
+            if !missing.is_empty() {
                 let tried = self.try_all(known, missing.clone()).await?;
                 let place = |at: usize| places.get(at).copied().unwrap_or_default();
                 let tried = tried.map_err(|e| error::refused(e, |at| field(place(at))))?;
@@ -175,7 +117,7 @@ impl Service {
                 }
             }
             let all = new.iter().filter_map(|one| there.remove(&**one.id()));
-            return Ok((all.map(convert::reorganisation::recorded).collect(), created));
+            return Ok((all.map(convert::reorganisation::recorded).collect(), missing.len()));
         }
     }
 
@@ -183,7 +125,7 @@ impl Service {
     async fn reorganise(
         &self,
         caller: &str,
-        new: &[New],
+        new: &[Arc<New>],
         tried: Tried,
         key: Option<&RequestKey>,
     ) -> Result<Vec<Recorded>, Error> {
@@ -217,8 +159,7 @@ impl Service {
 
         let mut reorganisations = (*tried.known.reorganisations).clone();
         for one in &recorded {
-            let stated = pb::Reorganisation { changes: Vec::new(), ..one.stated.clone() };
-            reorganisations.insert(one.id.clone(), Recorded { stated, ..one.clone() });
+            reorganisations.insert(one.id.clone(), one.without_changes());
             if let Some(corrected) = &one.corrects {
                 reorganisations.remove(corrected);
             }
@@ -230,20 +171,20 @@ impl Service {
         tracing::info!(by = caller, reorganisations, units, version, "units were reorganised");
         Ok(recorded)
     }
-
-    fn retroactive(&self, effective: NaiveDate) -> bool {
-        effective < zone::civil_date(self.clock.now())
-    }
 }
 
-fn applied(known: Arc<Known>, new: &[New]) -> Result<Tried, Refused> {
+fn applied(known: Arc<Known>, new: &[Arc<New>]) -> Result<Tried, Refused> {
     let all: Vec<Reorganisation> = new.iter().map(|one| one.says.clone()).collect();
     let applied = apply(&known.hierarchy, &all).map_err(Refused::Changes)?;
     let effects = new.iter().zip(applied.effects).flat_map(|(one, effects)| {
         let after = one.says.effective;
         let before = after.pred_opt().unwrap_or(after);
-        let happens =
-            move |(unit, effect): (_, ByChange)| Happens { unit, effect: effect.into(), before, after };
+        let happens = move |(unit, effect): (_, ByChange)| Happens {
+            unit,
+            effect: effect.into(),
+            before,
+            after,
+        };
         effects.into_iter().map(happens)
     });
     Ok(Tried {
@@ -253,110 +194,6 @@ fn applied(known: Arc<Known>, new: &[New]) -> Result<Tried, Refused> {
         edges: Edges::Added(applied.edges),
         effects: effects.collect(),
     })
-}
-
-/// Builds everything again from the record with the new ones in it.
-fn rebuilt(
-    known: Arc<Known>,
-    new: &[New],
-    recorded: Vec<Recorded>,
-    imported: Vec<Imported>,
-) -> Result<Tried, Refused> {
-    // What stands in the way of correcting is told where the first correction is.
-    let at = new.iter().position(|one| one.corrects.is_some()).unwrap_or_default();
-    let version = known.hierarchy.version();
-    let mut names = Names::new();
-    let entries = entries(recorded, imported, &mut names);
-    let mut entries = entries.map_err(|problems| Refused::LaterEntry { at, problems })?;
-    if !record::is_whole(&entries, version) {
-        return Err(Refused::RecordIncomplete { at });
-    }
-    entries.extend((version + 1..).zip(new).map(|(version, one)| Entry {
-        version,
-        corrects: one.corrects.clone(),
-        said: Said::Reorganisation(one.says.clone()),
-    }));
-    let rebuilt = record::rebuild(&known.hierarchy, entries);
-    let rebuilt = rebuilt.map_err(|conflict| in_the_way(at, version, &names, conflict))?;
-    Ok(Tried {
-        known,
-        hierarchy: rebuilt.hierarchy,
-        changed: rebuilt.effects.iter().map(|(unit, ..)| *unit).collect(),
-        edges: Edges::Rewritten,
-        effects: rebuilt
-            .effects
-            .into_iter()
-            .map(|(unit, effect, day)| Happens { unit, effect, before: day, after: day })
-            .collect(),
-    })
-}
-
-/// The entries of the record, and the name of each; or which of them do not read any more.
-fn entries(
-    recorded: Vec<Recorded>,
-    imported: Vec<Imported>,
-    names: &mut Names,
-) -> Result<Vec<Entry>, Vec<String>> {
-    let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
-    for one in recorded {
-        let name = convert::reorganisation::named(&one.id);
-        match reorganisation("", one.stated) {
-            Ok(read) => entries.push(Entry {
-                version: one.version,
-                corrects: read.corrects.clone(),
-                said: Said::Reorganisation(read.under(one.id.into())),
-            }),
-            Err(status) => unreadable.push(format!("{name}: {}", status.message())),
-        }
-        names.insert(one.version, name);
-    }
-    for Imported { version, name, rows } in imported {
-        let mut read = Vec::with_capacity(rows.len());
-        for (at, row) in rows.into_iter().enumerate() {
-            match convert::row(at, row) {
-                Ok(row) => read.push(row),
-                Err(bad) => unreadable.extend(
-                    bad.problems
-                        .into_iter()
-                        .map(|one| format!("{name}, row {}: {}", one.row, one.message)),
-                ),
-            }
-        }
-        entries.push(Entry { version, corrects: None, said: Said::Import(read) });
-        names.insert(version, name);
-    }
-    if unreadable.is_empty() { Ok(entries) } else { Err(unreadable) }
-}
-
-/// Whether the new ones are at fault themselves, or what came after the one to correct.
-fn in_the_way(at: usize, version: u64, names: &Names, conflict: Conflict) -> Refused {
-    let name = |version: u64| names.get(&version).map(String::as_str).unwrap_or_default();
-    let problems = match conflict {
-        Conflict::Rows { version, problems } => problems
-            .into_iter()
-            .map(|one| format!("{}, row {}: {}", name(version), one.row, one.message))
-            .collect(),
-        Conflict::Changes(problems) => {
-            let of_new = problems.iter().filter(|(made, _)| *made > version);
-            let of_new: Vec<_> = of_new
-                .map(|(made, problem)| {
-                    let mut problem = problem.clone();
-                    let nth = made - version - 1;
-                    problem.reorganisation = usize::try_from(nth).unwrap_or_default();
-                    problem
-                })
-                .collect();
-            if !of_new.is_empty() {
-                return Refused::Changes(of_new);
-            }
-            problems
-                .into_iter()
-                .map(|(made, one)| format!("{}, {}: {}", name(made), one.field, one.message))
-                .collect()
-        }
-        Conflict::Tree(problems) => problems.iter().map(ToString::to_string).collect(),
-    };
-    Refused::LaterEntry { at, problems }
 }
 
 #[tonic::async_trait]
@@ -376,7 +213,7 @@ impl ReorganisationService for Service {
         let known = self.current.newest().await?;
         let hierarchy_version = known.hierarchy.version().cast_signed();
         let effective = new.says.effective;
-        let tried = match self.try_all(known, Arc::new(vec![new])).await? {
+        let tried = match self.try_all(known, vec![new]).await? {
             Ok(tried) => tried,
             Err(refused) => {
                 return Ok(Response::new(pb::PreviewReorganisationResponse {
@@ -395,12 +232,15 @@ impl ReorganisationService for Service {
             }
         };
         let there = |hierarchy: &Hierarchy, unit, day| hierarchy.unit(unit, day).is_some();
-        let ended = tried.effects.iter().filter(|one| {
-            there(before, one.unit, one.after) && !there(after, one.unit, one.after)
-        });
+        let ended = tried
+            .effects
+            .iter()
+            .filter(|one| there(before, one.unit, one.after) && !there(after, one.unit, one.after));
         let ended: Vec<UnitId> = ended.map(|one| one.unit).collect();
-        let contacts = self.store.contacts_from(&ended, effective).await?;
-        let grants = self.store.grants_over(&ended, effective).await?;
+        // A correction may change days before its own.
+        let first = tried.effects.iter().map(|one| one.after).fold(effective, NaiveDate::min);
+        let contacts = self.store.contacts_from(&ended, first).await?;
+        let grants = self.store.grants_over(&ended, first).await?;
         let contact = |one: &Contact| convert::contact::contact(one, before.get(one.name.unit));
         Ok(Response::new(pb::PreviewReorganisationResponse {
             problems: Vec::new(),
@@ -408,7 +248,7 @@ impl ReorganisationService for Service {
             edges: convert::reorganisation::edges(&edges),
             contacts: contacts.iter().map(contact).collect(),
             grants: grants.iter().map(convert::grant::grant).collect(),
-            retroactive: self.retroactive(effective),
+            retroactive: first < zone::civil_date(self.clock.now()),
             hierarchy_version,
         }))
     }
@@ -481,11 +321,11 @@ impl ReorganisationService for Service {
 }
 
 /// Those of a batch, each under its id.
-fn batch(requests: Vec<pb::CreateReorganisationRequest>) -> Result<Vec<New>, Status> {
+fn batch(requests: Vec<pb::CreateReorganisationRequest>) -> Result<Vec<Arc<New>>, Status> {
     if requests.len() > MOST_AT_ONCE {
         return Err(bad_field("requests", format!("must not be more than {MOST_AT_ONCE}")));
     }
-    let mut new: Vec<New> = Vec::with_capacity(requests.len());
+    let mut new = Vec::with_capacity(requests.len());
     let (mut ids, mut changes) = (HashMap::new(), 0);
     for (at, request) in requests.into_iter().enumerate() {
         let within = |field: &str| format!("requests[{at}].{field}");

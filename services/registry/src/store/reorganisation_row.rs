@@ -34,7 +34,7 @@ mod reorganisation {
         pub creator: String,
         pub create_us: i64,
         pub head: Vec<u8>,
-        pub changes: Vec<u8>,
+        pub body: Vec<u8>,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
@@ -68,12 +68,40 @@ pub struct Recorded {
 pub type ReorganisationKey = (NaiveDate, u64);
 
 impl Recorded {
-    fn row(&self) -> reorganisation::ActiveModel {
-        let changes = pb::Reorganisation {
-            changes: self.stated.changes.clone(),
+    /// As it stands in lists.
+    #[must_use]
+    pub fn without_changes(&self) -> Self {
+        let pb::Reorganisation {
+            title,
+            legal_basis,
+            effective_date,
+            unconfirmed,
+            corrects,
+            source,
+            ..
+        } = &self.stated;
+        let stated = pb::Reorganisation {
+            title: title.clone(),
+            legal_basis: legal_basis.clone(),
+            effective_date: *effective_date,
+            unconfirmed: unconfirmed.clone(),
+            corrects: corrects.clone(),
+            source: source.clone(),
             ..pb::Reorganisation::default()
         };
-        let head = pb::Reorganisation { changes: Vec::new(), ..self.stated.clone() };
+        Self {
+            id: self.id.clone(),
+            effective: self.effective,
+            version: self.version,
+            corrects: self.corrects.clone(),
+            corrected_by: self.corrected_by.clone(),
+            creator: self.creator.clone(),
+            create_time: self.create_time,
+            stated,
+        }
+    }
+
+    fn row(&self) -> reorganisation::ActiveModel {
         reorganisation::Model {
             id: self.id.clone(),
             effective: self.effective,
@@ -82,15 +110,16 @@ impl Recorded {
             corrected_by: self.corrected_by.clone(),
             creator: self.creator.clone(),
             create_us: self.create_time.timestamp_micros(),
-            head: head.encode_to_vec(),
-            changes: changes.encode_to_vec(),
+            head: self.without_changes().stated.encode_to_vec(),
+            body: self.stated.encode_to_vec(),
         }
         .into_active_model()
     }
 
     fn read(row: reorganisation::Model) -> Result<Self, Error> {
-        let mut stated = pb::Reorganisation::decode(row.head.as_slice())?;
-        stated.changes = pb::Reorganisation::decode(row.changes.as_slice())?.changes;
+        // Lists do without the body.
+        let stated = if row.body.is_empty() { row.head } else { row.body };
+        let stated = pb::Reorganisation::decode(stated.as_slice())?;
         Ok(Self {
             id: row.id,
             effective: row.effective,
@@ -221,10 +250,10 @@ pub(super) async fn that_hold(reader: &DatabaseConnection) -> Result<Vec<Recorde
     rows.into_iter().map(Recorded::read).collect()
 }
 
-/// The changes are left in the table: they are nearly all of it.
+/// The bodies are left in the table: the changes are nearly all of them.
 fn heads() -> Select<reorganisation::Entity> {
     use reorganisation::Column;
-    let columns = Column::iter().filter(|column| !matches!(column, Column::Changes));
+    let columns = Column::iter().filter(|column| !matches!(column, Column::Body));
     let nothing = Expr::value(Vec::<u8>::new());
-    reorganisation::Entity::find().select_only().columns(columns).expr_as(nothing, "changes")
+    reorganisation::Entity::find().select_only().columns(columns).expr_as(nothing, "body")
 }

@@ -1,5 +1,7 @@
 //! ContactService: whom to turn to at a unit, for what, and when.
 
+use std::slice;
+
 use dunghan_hierarchy::{UnitHistory, UnitId};
 use dunghan_proto::events::ListEventsRequest;
 use dunghan_proto::events::event::Payload;
@@ -130,7 +132,7 @@ async fn who_added_a_contact_and_who_ended_it_when_and_why_stays_with_it() {
         assert_eq!(created, expected);
         assert!(created.name.starts_with(&format!("{}/contacts/", ward())), "{}", created.name);
         let listed = list(&mut contacts(&testing, "reader"), asked(&ward(), "")).await;
-        assert_eq!(listed, [created.clone()]);
+        assert_eq!(listed, slice::from_ref(&created));
 
         let later = now() + chrono::TimeDelta::days(3);
         testing.clock.set(later);
@@ -143,7 +145,8 @@ async fn who_added_a_contact_and_who_ended_it_when_and_why_stays_with_it() {
             ..created.clone()
         };
         assert_eq!(ended, expected);
-        assert_eq!(list(&mut supervisor, asked(&ward(), "2026-11-24")).await, [ended.clone()]);
+        let on_its_last_day = list(&mut supervisor, asked(&ward(), "2026-11-24")).await;
+        assert_eq!(on_its_last_day, [ended]);
         assert_eq!(list(&mut supervisor, asked(&ward(), "2026-11-25")).await, []);
 
         // The others are told of both.
@@ -408,7 +411,7 @@ async fn a_contact_ends_with_its_unit() {
         let last_day = list(&mut operator, asked(&unit, "2026-12-31")).await;
         assert_eq!(last_day.iter().map(shown).collect::<Vec<_>>(), [with_its_unit]);
         let ever = pb::ListContactsRequest { show_ended: true, ..asked(&unit, "") };
-        assert_eq!(list(&mut operator, ever).await, [contact.clone()]);
+        assert_eq!(list(&mut operator, ever).await, slice::from_ref(&contact));
 
         let late = end(&mut operator, &contact.name, "", "Nghỉ hưu").await.unwrap_err();
         let ended_already = (Code::FailedPrecondition, "ENDED_ALREADY".to_owned());

@@ -1,13 +1,17 @@
 //! StreamUnitRows, and what comes in by what it gave.
 
+use std::sync::Arc;
+
 use dunghan_events::Units;
+use dunghan_hierarchy::Hierarchy;
 use dunghan_proto::registry as pb;
 use dunghan_proto::registry::RowOutcome;
+use dunghan_proto::registry::change::Change;
 use dunghan_registry::bundle;
 use dunghan_testkit::{ENGINES, Engine, Testing, fields, refusal};
 use tonic::Code;
 
-use crate::changes::reorganisations;
+use crate::changes::{create, of, on, rename, reorganisations, with_old_tree};
 use crate::copies::histories;
 use crate::{Client, city, client, date, import, imported, name, start, tree};
 
@@ -31,6 +35,10 @@ async fn as_of(client: &mut Client, as_of: &str) -> Vec<pb::UnitRow> {
 
 async fn whole_history(client: &mut Client) -> (i64, Vec<pb::UnitRow>) {
     rows(client, pb::StreamUnitRowsRequest { whole_history: true, ..Default::default() }).await
+}
+
+async fn copy(testing: &Testing) -> Arc<Hierarchy> {
+    Units::new(testing.channel(&["service"])).current().await.unwrap()
 }
 
 fn codes(rows: &[pb::UnitRow]) -> Vec<&str> {
@@ -70,7 +78,9 @@ async fn the_units_of_a_date_are_rows_with_all_of_their_codes() {
             origin_scheme: "nso".to_owned(),
             ..city()
         };
-        let department = tree().remove(9);
+        // A code of the same scheme by now, which the province did not have yet when the department began.
+        let (parent_code, parent_scheme) = ("H05".to_owned(), String::new());
+        let department = pb::UnitRow { parent_code, parent_scheme, ..tree().remove(9) };
         assert_eq!(now, [province, other, listed(6), listed(7), listed(8), department]);
         let between = as_of(&mut reader, "2026-09-19").await;
         assert_eq!(between[0].valid_through_date, date("2026-09-19"));
@@ -96,11 +106,11 @@ async fn they_can_be_those_below_a_unit_and_those_of_some_levels() {
             ..Default::default()
         };
         assert_eq!(codes(&rows(&mut reader, levels.clone()).await.1), ["24", "H05", "H05.9"]);
-        let both =
-            pb::StreamUnitRowsRequest { ancestor_unit: name("24", "2025-07-01"), ..levels };
+        let both = pb::StreamUnitRowsRequest { ancestor_unit: name("24", "2025-07-01"), ..levels };
         assert_eq!(codes(&rows(&mut reader, both).await.1), ["24", "H05", "H05.9"]);
 
-        let gone = pb::StreamUnitRowsRequest { ancestor_unit: name("262", ""), ..Default::default() };
+        let gone =
+            pb::StreamUnitRowsRequest { ancestor_unit: name("262", ""), ..Default::default() };
         let refused = reader.stream_unit_rows(gone).await.unwrap_err();
         assert_eq!(refusal(&refused), (Code::NotFound, "UNIT_NOT_VALID_ON_DATE".to_owned()));
     }
@@ -112,8 +122,14 @@ async fn what_does_not_go_with_a_whole_history_is_refused_by_its_field() {
     let mut reader = client(&testing, "reader");
     let whole = pb::StreamUnitRowsRequest { whole_history: true, ..Default::default() };
     for (field, request) in [
-        ("as_of_date", pb::StreamUnitRowsRequest { as_of_date: date("2026-01-01"), ..whole.clone() }),
-        ("ancestor_unit", pb::StreamUnitRowsRequest { ancestor_unit: name("24", ""), ..whole.clone() }),
+        (
+            "as_of_date",
+            pb::StreamUnitRowsRequest { as_of_date: date("2026-01-01"), ..whole.clone() },
+        ),
+        (
+            "ancestor_unit",
+            pb::StreamUnitRowsRequest { ancestor_unit: name("24", ""), ..whole.clone() },
+        ),
         ("levels", pb::StreamUnitRowsRequest { levels: vec![1], ..whole }),
         ("levels", pb::StreamUnitRowsRequest { levels: vec![99], ..Default::default() }),
         (
@@ -155,6 +171,32 @@ async fn what_goes_out_changes_nothing_where_it_came_from() {
 }
 
 #[tokio::test]
+async fn a_unit_that_lost_its_code_goes_out_and_comes_in_with_those_below_it() {
+    for engine in ENGINES {
+        let here = start(engine).await;
+        let mut operator = with_old_tree(&here).await;
+        let lost = pb::Recode { unit: of("262"), scheme: "nso".to_owned(), ..Default::default() };
+        let lost = on("2025-01-01", vec![Change::Recode(lost)]);
+        create(&mut operator, "mat-ma", lost).await.unwrap();
+        let renamed = on("2025-03-01", vec![rename("09421", "Phường Trí Quả Mới")]);
+        create(&mut operator, "doi-ten", renamed).await.unwrap();
+
+        let mut operator = client(&here, "operator");
+        let (_, rows) = whole_history(&mut operator).await;
+        let unit = name("262", "");
+        let without = rows.iter().find(|row| row.code.is_empty()).unwrap();
+        assert_eq!((without.origin_code.as_str(), without.origin_date), ("262", None));
+        let below = rows.iter().find(|row| row.display_name == "Phường Trí Quả Mới").unwrap();
+        assert_eq!((below.parent_code.as_str(), below.parent_scheme.as_str()), (unit.as_str(), ""));
+        let again = import(&mut operator, rows.clone()).await;
+        assert_eq!((again.problems.len(), again.hierarchy_version), (0, 3));
+        let there = start(engine).await;
+        imported(&there, rows).await;
+        assert_eq!(histories(&copy(&there).await), histories(&copy(&here).await));
+    }
+}
+
+#[tokio::test]
 async fn the_country_comes_in_elsewhere_as_it_is_here_on_sqlite() {
     country(Engine::Sqlite).await;
 }
@@ -180,10 +222,7 @@ async fn country(engine: Engine) {
 
     let there = start(engine).await;
     imported(&there, rows).await;
-    let copy = async |testing: &Testing| {
-        Units::new(testing.channel(&["service"])).current().await.unwrap()
-    };
-    assert!(histories(&*copy(&there).await) == histories(&*copy(&here).await));
+    assert!(histories(&copy(&there).await) == histories(&copy(&here).await));
 
     for date in ["2025-06-30", "2025-07-01", "2026-11-22"] {
         let rows = as_of(&mut operator, date).await;

@@ -23,7 +23,9 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
 use crate::changes::{create, merge, new, on, parts, with_old_tree};
-use crate::{Client, SOON, by_code, city, client, date, import, imported, name, now, row, start, tree};
+use crate::{
+    Client, SOON, by_code, city, client, date, import, imported, name, now, row, start, tree,
+};
 
 /// Waits until the events tell of these versions, and no others.
 async fn told_of(testing: &Testing, versions: &[i64]) {
@@ -572,10 +574,8 @@ async fn imports_that_changed_nothing_are_forgotten_after_a_day_and_the_others_n
             assert_eq!(judged(&mut operator, name, &[]).await.len(), 1);
         }
         for name in [&unchanged.unit_import, &refused.unit_import, &staged.unit_import] {
-            let request = pb::ListUnitImportRowsRequest {
-                unit_import: name.clone(),
-                ..Default::default()
-            };
+            let request =
+                pb::ListUnitImportRowsRequest { unit_import: name.clone(), ..Default::default() };
             for gone in [
                 fetch(&mut operator, name).await.unwrap_err(),
                 commit(&mut operator, name).await.unwrap_err(),
@@ -740,14 +740,12 @@ async fn a_unit_holds_codes_of_several_schemes_and_is_found_by_each() {
         let refused = import(&mut operator, vec![renamed]).await;
         assert_eq!(told(&refused), [(1, "valid_from_date", "VALIDITY_OVERLAPS")]);
         let ended = pb::UnitRow { valid_through_date: date("2026-03-31"), ..other.clone() };
-        let refused = import(&mut operator, vec![pb::UnitRow { code: "H6".to_owned(), ..ended }]).await;
+        let refused =
+            import(&mut operator, vec![pb::UnitRow { code: "H6".to_owned(), ..ended }]).await;
         assert_eq!(told(&refused), [(1, "code", "VALIDITY_OVERLAPS")]);
         let unknown = pb::UnitRow { origin_code: "27".to_owned(), ..other };
         let refused = import(&mut operator, vec![unknown]).await;
-        assert_eq!(
-            told(&refused),
-            [(1, "code", "CODE_TAKEN"), (1, "origin_code", "ROW_INVALID")]
-        );
+        assert_eq!(told(&refused), [(1, "code", "CODE_TAKEN"), (1, "origin_code", "ROW_INVALID")]);
     }
 }
 

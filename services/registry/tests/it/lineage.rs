@@ -22,7 +22,8 @@ async fn lineage(testing: &Testing, unit: &str) -> pb::Lineage {
 
 /// Distance, predecessor, successor, kind and date of each step.
 fn told(steps: &[pb::LineageStep]) -> Vec<(i32, &str, &str, &str, String)> {
-    let called = |unit: &'_ Option<pb::Unit>| unit.as_ref().unwrap().display_name.clone().leak() as &str;
+    let called =
+        |unit: &'_ Option<pb::Unit>| unit.as_ref().unwrap().display_name.clone().leak() as &str;
     let one = |step: &pb::LineageStep| {
         let kind = step.kind().as_str_name().trim_start_matches("EDGE_KIND_");
         let on = step.effective_date.unwrap();
@@ -88,7 +89,8 @@ async fn lineage_goes_over_any_number_of_reorganisations_both_ways() {
         let [renamed] = &forward.changes[..] else { panic!("{:#?}", forward.changes) };
         assert_eq!(renamed.effective_date, date("2026-01-01"));
         assert_eq!(renamed.unit, name("09455", "2024-01-01"));
-        let names = [&renamed.before, &renamed.after].map(|unit| unit.clone().unwrap().display_name);
+        let names =
+            [&renamed.before, &renamed.after].map(|unit| unit.clone().unwrap().display_name);
         assert_eq!(names, ["Phường Thuận Thành", "Phường Siêu Loại"]);
 
         let back = lineage(&testing, &name("09455", "2024-01-01")).await;
@@ -131,13 +133,15 @@ async fn of_a_tier_that_was_abolished_it_is_told_what_became_of_those_under_it()
         let testing = start(engine).await;
         let mut operator = with_old_tree(&testing).await;
         // A division under the district, which ends with it, and a school under that.
-        let below = |code: &str, kind: pb::Kind, level: pb::Level, parent: &str, scheme: &str| pb::UnitRow {
-            scheme: "dinh_danh".to_owned(),
-            kind: kind.into(),
-            level: level.into(),
-            display_name: format!("Đơn vị {code}"),
-            parent_scheme: scheme.to_owned(),
-            ..row(code, "Xã", parent, "", "")
+        let below = |code: &str, kind: pb::Kind, level: pb::Level, parent: &str, scheme: &str| {
+            pb::UnitRow {
+                scheme: "dinh_danh".to_owned(),
+                kind: kind.into(),
+                level: level.into(),
+                display_name: format!("Đơn vị {code}"),
+                parent_scheme: scheme.to_owned(),
+                ..row(code, "Xã", parent, "", "")
+            }
         };
         imported(
             &testing,
@@ -175,7 +179,8 @@ async fn of_a_tier_that_was_abolished_it_is_told_what_became_of_those_under_it()
                 step(2, ("Xã Đại Đồng", "Phường Trí Quả"), "MERGED", "2026-01-01"),
             ]
         );
-        let by: Vec<_> = district.successors.iter().map(|step| step.reorganisation.as_str()).collect();
+        let by: Vec<_> =
+            district.successors.iter().map(|step| step.reorganisation.as_str()).collect();
         let [first, second] = ["reorganisations/bo-cap-huyen", "reorganisations/sap-nhap"];
         // What goes on without the unit above it was only put elsewhere.
         assert_eq!(by, [first, "", "", second]);
@@ -215,7 +220,10 @@ async fn a_unit_that_ended_for_nothing_says_so_and_what_is_not_confirmed_is_repo
         create(&mut operator, "giai-the", stated).await.unwrap();
         let ended = lineage(&testing, &name("09421", "")).await;
         assert!(ended.ended_without_successor);
-        assert_eq!((ended.successors, ended.unconfirmed.as_slice()), (vec![], &[unconfirmed.clone()][..]));
+        assert_eq!(
+            (ended.successors, ended.unconfirmed.as_slice()),
+            (vec![], &[unconfirmed.clone()][..])
+        );
         // As it was last.
         assert_eq!(ended.unit.unwrap().valid_through_date, date("2025-06-30"));
         // Of the unit above as well, once that has ended.

@@ -71,7 +71,10 @@ async fn copy(testing: &Testing) -> std::sync::Arc<Hierarchy> {
 async fn country(engine: Engine) {
     let testing = start(engine).await;
     let (first, recorded) = load(&testing).await;
-    assert_eq!((first.received_count, first.created_count, recorded), (ROWS, 10_794, REORGANISATIONS));
+    assert_eq!(
+        (first.received_count, first.created_count, recorded),
+        (ROWS, 10_794, REORGANISATIONS)
+    );
     let version = 1 + i64::from(REORGANISATIONS);
     let (second, recorded) = load(&testing).await;
     assert_eq!((second.unchanged_count, second.updated_count, recorded), (10_794, 0, 0));
@@ -309,11 +312,15 @@ async fn five_reports(reader: &mut Client) {
     let bac_ninh = lineage(reader, "27", DAY_BEFORE).await;
     assert_eq!(steps(&bac_ninh.successors, true), [step(("24", "Tỉnh Bắc Ninh", "", "MERGED"))]);
     let [city] = &bac_ninh.changes[..] else { panic!("{:#?}", bac_ninh.changes) };
-    assert_eq!((city.unit.as_str(), city.effective_date), (&*name("24", REFORM), date("2026-09-20")));
+    assert_eq!(
+        (city.unit.as_str(), city.effective_date),
+        (&*name("24", REFORM), date("2026-09-20"))
+    );
     let [was, is] = [&city.before, &city.after].map(|unit| unit.as_ref().unwrap());
     assert_eq!((was.kind(), is.kind()), (pb::Kind::Tinh, pb::Kind::ThanhPho));
     let back = lineage(reader, "24", "2026-11-22").await;
-    let before = [step(("24", "Tỉnh Bắc Giang", "", "MERGED")), step(("27", "Tỉnh Bắc Ninh", "", "MERGED"))];
+    let before =
+        [step(("24", "Tỉnh Bắc Giang", "", "MERGED")), step(("27", "Tỉnh Bắc Ninh", "", "MERGED"))];
     assert_eq!(steps(&back.predecessors, false), before);
 
     // A district that became a special zone passed to it by law.

@@ -107,7 +107,8 @@ async fn a_preview_lists_the_contacts_and_grants_of_units_that_would_end_and_no_
         let mut grants = GrantServiceClient::new(peer);
         let (mut added, mut granted) = (Vec::new(), Vec::new());
         // Three of these end, and the contact of one of them has ended before.
-        let units = [("262", ""), ("09421", ""), ("27", ""), ("09430", ""), ("09427", "2025-05-31")];
+        let units =
+            [("262", ""), ("09421", ""), ("27", ""), ("09430", ""), ("09427", "2025-05-31")];
         for (code, through) in units {
             let contact = pb::Contact {
                 role: pb::ContactRole::Head.into(),
@@ -129,8 +130,7 @@ async fn a_preview_lists_the_contacts_and_grants_of_units_that_would_end_and_no_
                 reason: "Phân công công tác".to_owned(),
                 ..Default::default()
             };
-            let request =
-                pb::CreateGrantRequest { grant: Some(grant), request_id: String::new() };
+            let request = pb::CreateGrantRequest { grant: Some(grant), request_id: String::new() };
             granted.push(grants.create_grant(request).await.unwrap().into_inner());
         }
         let answer = preview(&mut operator, merger()).await;
@@ -386,10 +386,7 @@ async fn what_does_not_read_is_refused_by_every_field() {
         }),
         merge(&["24"], Some(pb::Target { target: None })),
         Change::Merge(pb::Merge {
-            shares: vec![pb::Share {
-                unit: of("24"),
-                kind: pb::EdgeKind::ThroughChildren.into(),
-            }],
+            shares: vec![pb::Share { unit: of("24"), kind: pb::EdgeKind::ThroughChildren.into() }],
             into: existing("27"),
         }),
     ];
@@ -738,8 +735,7 @@ async fn only_an_operator_reorganises_and_everybody_reads() {
         assert_eq!(refusal(&refused), expected, "{role}");
         let refused = batch(&mut other, vec![under("nguoi-khac", merger())]).await.unwrap_err();
         assert_eq!(refusal(&refused), expected, "{role}");
-        let get =
-            pb::GetReorganisationRequest { name: "reorganisations/sap-xep-2025".to_owned() };
+        let get = pb::GetReorganisationRequest { name: "reorganisations/sap-xep-2025".to_owned() };
         assert_eq!(other.get_reorganisation(get).await.unwrap().into_inner().changes.len(), 3);
         let list = other.list_reorganisations(pb::ListReorganisationsRequest::default()).await;
         assert_eq!(list.unwrap().into_inner().reorganisations.len(), 1);

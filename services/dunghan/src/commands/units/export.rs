@@ -1,7 +1,7 @@
 //! `units export`: units as a file.
 
 use std::fs::Permissions;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -52,29 +52,45 @@ pub(super) async fn export(
         levels: pb_levels(&what.levels),
     };
     let Some(file) = file else {
-        let out = Rows::Csv(CsvRows::new(io::stdout()).map_err(failed)?);
-        return match copy(&client, request, out).await {
-            Err(Stopped::Writing(e)) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(stopped) => Err(stopped.into()),
-            Ok(_) => Ok(()),
+        let mut rows = CsvRows::new(io::stdout()).map_err(failed)?;
+        let copied = copy(&client, request, |row| rows.row(row)).await;
+        let written = copied.and_then(|_| rows.finish().map_err(Stopped::Writing));
+        return match written {
+            // A reader that has gone away is no failure.
+            Err(Stopped::Writing(e)) if e.kind() != io::ErrorKind::BrokenPipe => Err(failed(e)),
+            Err(Stopped::Reading(failure)) => Err(failure),
+            _ => Ok(()),
         };
     };
-    // Beside the file that it becomes, so that nobody ever sees a part of that.
     let unwritable =
         |e: io::Error| Failure::input(format_args!("{} cannot be written: {e}", file.display()));
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // Beside the file that it becomes, so that nobody ever sees a part of that.
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
     let made = tempfile::Builder::new()
         .prefix(".dunghan-")
         .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .tempfile_in(folder)
         .map_err(unwritable)?;
     let writer = BufWriter::new(made.as_file().try_clone().map_err(unwritable)?);
-    let rows = match written {
-        ExportFormat::Csv => CsvRows::new(writer).map(Rows::Csv),
-        ExportFormat::Xlsx => XlsxRows::new(writer).map(Rows::Xlsx),
+    let copied = match written {
+        ExportFormat::Csv => {
+            let mut rows = CsvRows::new(writer).map_err(unwritable)?;
+            let copied = copy(&client, request, |row| rows.row(row)).await;
+            copied.and_then(|copied| rows.finish().map(|()| copied).map_err(Stopped::Writing))
+        }
+        ExportFormat::Xlsx => {
+            let mut rows = XlsxRows::new(writer).map_err(unwritable)?;
+            let copied = copy(&client, request, |row| rows.row(row)).await;
+            copied.and_then(|copied| rows.finish().map(|()| copied).map_err(Stopped::Writing))
+        }
     };
-    let (row_count, hierarchy_version) =
-        copy(&client, request, rows.map_err(unwritable)?).await.map_err(Failure::from)?;
+    let (row_count, hierarchy_version) = copied.map_err(|stopped| match stopped {
+        Stopped::Reading(failure) => failure,
+        Stopped::Writing(e) => unwritable(e),
+    })?;
     made.as_file().sync_all().map_err(unwritable)?;
     made.persist(file).map_err(|e| unwritable(e.error))?;
     let exported = Exported { file: file.display().to_string(), row_count, hierarchy_version };
@@ -109,36 +125,21 @@ fn written_as(file: Option<&Path>, said: Option<ExportFormat>) -> Result<ExportF
     }
 }
 
-/// A file that takes rows.
-enum Rows<W: Write + Send> {
-    Csv(CsvRows<W>),
-    Xlsx(XlsxRows<W>),
-}
-
 /// Why rows could not be copied.
 enum Stopped {
     Reading(Failure),
     Writing(io::Error),
 }
 
-impl From<Stopped> for Failure {
-    fn from(stopped: Stopped) -> Self {
-        match stopped {
-            Stopped::Reading(failure) => failure,
-            Stopped::Writing(error) => failed(error),
-        }
-    }
-}
-
 fn failed(error: io::Error) -> Failure {
     Failure::Failed(anyhow::Error::new(error).context("the units cannot be written"))
 }
 
-/// All rows as they come; how many there were, of which version.
-async fn copy<W: Write + Send>(
+/// Takes all rows as they come; how many there were, of which version.
+async fn copy(
     client: &Client,
     request: pb::StreamUnitRowsRequest,
-    mut to: Rows<W>,
+    mut take: impl FnMut(&pb::UnitRow) -> io::Result<()>,
 ) -> Result<(u64, i64), Stopped> {
     let read = |status: tonic::Status| Stopped::Reading(status.into());
     let mut stream = client.registry().stream_unit_rows(request).await.map_err(read)?.into_inner();
@@ -146,18 +147,9 @@ async fn copy<W: Write + Send>(
     while let Some(some) = stream.message().await.map_err(read)? {
         version = some.hierarchy_version;
         for row in &some.rows {
+            take(row).map_err(Stopped::Writing)?;
             count += 1;
-            match &mut to {
-                Rows::Csv(file) => file.row(row),
-                Rows::Xlsx(file) => file.row(row),
-            }
-            .map_err(Stopped::Writing)?;
         }
     }
-    match to {
-        Rows::Csv(file) => file.finish(),
-        Rows::Xlsx(file) => file.finish(),
-    }
-    .map_err(Stopped::Writing)?;
     Ok((count, version))
 }

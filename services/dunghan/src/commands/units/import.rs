@@ -360,12 +360,15 @@ async fn judged(client: &Client, name: &str) -> Result<Judged, Failure> {
 
 impl Import {
     fn text(&self) -> String {
+        // Of one that is refused no unit is new.
+        let count =
+            |count: i32| if self.refused_count == 0 { count.to_string() } else { String::new() };
         output::pairs(&[
             ("State", plain(&self.state)),
             ("Rows", self.received_count.to_string()),
-            ("New units", self.created_count.to_string()),
-            ("Changed units", self.updated_count.to_string()),
-            ("Unchanged units", self.unchanged_count.to_string()),
+            ("New units", count(self.created_count)),
+            ("Changed units", count(self.updated_count)),
+            ("Unchanged units", count(self.unchanged_count)),
             ("Refused rows", self.refused_count.to_string()),
             ("Judged", show_time(self.create_time)),
             ("By", self.creator.clone()),
@@ -381,17 +384,21 @@ impl Judged {
     fn text(&self, all: bool) -> String {
         let mut parts = vec![self.import.text()];
         let outcomes = [
-            ("REFUSED", "Refused", true),
-            ("CREATES", "New units", true),
-            ("UPDATES", "Changed units", true),
-            ("UNCHANGED", "Unchanged", all),
+            ("REFUSED", "Refused rows", true),
+            ("CREATES", "Rows of new units", true),
+            ("UPDATES", "Rows that change units", true),
+            ("UNCHANGED", "Rows that change nothing", all),
         ];
         for (outcome, title, listed) in outcomes {
-            let rows = self.rows.iter().filter(|row| listed && row.outcome == outcome);
-            let lines: Vec<String> = rows.map(Row::text).collect();
-            if !lines.is_empty() {
-                parts.push(format!("{title}\n{}", lines.join("\n")));
+            let rows: Vec<&Row> = self.rows.iter().filter(|row| row.outcome == outcome).collect();
+            if rows.is_empty() {
+                continue;
             }
+            let mut lines = vec![format!("{title}: {}", rows.len())];
+            if listed {
+                lines.extend(rows.into_iter().map(Row::text));
+            }
+            parts.push(lines.join("\n"));
         }
         parts.join("\n\n")
     }

@@ -8,9 +8,9 @@ use dunghan_proto::registry as pb;
 use dunghan_rpc::field::pb_date;
 use serde::Serialize;
 
-use super::{Unit, on, pb_levels};
+use super::{Unit, on, pb_levels, unit_code};
 use crate::cli::Format;
-use crate::client::{Client, PAGE, label};
+use crate::client::{Client, PAGE, code, label};
 use crate::failure::Failure;
 use crate::input::UnitRef;
 use crate::output::{self, word};
@@ -158,6 +158,8 @@ impl<'a> Grown<'a> {
             let parent = if by_name.contains_key(parent) { parent } else { top };
             children.entry(parent).or_default().push(unit);
         }
+        let order = |unit: &&pb::Unit| (unit.statistics_code.is_empty(), code(unit).to_owned());
+        children.values_mut().for_each(|children| children.sort_by_cached_key(order));
         Self { shape, children, branches: Vec::new(), lines: Vec::new() }
     }
 
@@ -178,14 +180,11 @@ impl<'a> Grown<'a> {
             let line = self.lines.len();
             self.lines.push(String::new());
             let branch = self.branches.len();
-            self.branches.push(Branch {
-                depth,
-                unit: Unit::from((*unit).clone()),
-                hidden: Hidden::default(),
-            });
+            let shown = Unit::from((*unit).clone());
+            let mut text = format!("{} {}", unit_code(&shown), shown.display_name);
+            self.branches.push(Branch { depth, unit: shown, hidden: Hidden::default() });
             let below = format!("{stem}{below}");
             let left_out = self.grow(&unit.name, depth + 1, &below);
-            let mut text = label(unit);
             // Where some are shown, a line of its own after them says how many more there are.
             let nothing_shown = self.branches.len() == branch + 1;
             if nothing_shown && left_out.hidden_child_count > 0 {

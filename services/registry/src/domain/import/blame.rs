@@ -1,6 +1,6 @@
 //! Which rows a problem of the tree comes from.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::NaiveDate;
 use dunghan_hierarchy::{Edge, Hierarchy, Problem, UnitId, Validity};
@@ -103,12 +103,8 @@ impl<'a> Blame<'a, '_> {
     }
 
     fn codes_overlap(&mut self, unit: UnitId, scheme: &str) {
-        let held = self.touched.get(&unit).into_iter().flat_map(|unit| &unit.held);
-        let held = held.filter(|held| held.scheme == scheme);
-        let said = held.map(|held| (held.row, held.value, held.validity)).collect();
-        for (row, other) in overlapping(said) {
-            let message = format!("the unit has another code of {scheme}, valid {other}");
-            self.problems.of(row, "code", Reason::ValidityOverlaps, message);
+        if let Some(touched) = self.touched.get(&unit) {
+            codes_overlap(touched, scheme, self.problems);
         }
     }
 
@@ -124,7 +120,8 @@ impl<'a> Blame<'a, '_> {
         let other = self.called(other);
         for held in &touched.held {
             let Some(row) = held.row else { continue };
-            if (held.scheme, held.value) == (scheme, value) && held.validity.overlaps(overlap) {
+            if (held.scheme, held.value) == (scheme, Some(value)) && held.validity.overlaps(overlap)
+            {
                 let message = format!(
                     "{value} of {scheme} is the code of another unit too, {other}, {overlap}; if the row is a later \
                      version of that unit, origin_code and origin_date have to say so"
@@ -184,6 +181,24 @@ impl<'a> Blame<'a, '_> {
             Some(version) => format!("{} ({unit})", version.display_name),
             None => unit.to_string(),
         }
+    }
+}
+
+/// The rows that say that a unit holds no code where others say that it does.
+pub(super) fn codes_denied(touched: &BTreeMap<UnitId, Touched<'_>>, problems: &mut Problems) {
+    for unit in touched.values() {
+        let denied = unit.held.iter().filter(|held| held.value.is_none());
+        let schemes: BTreeSet<&str> = denied.map(|held| held.scheme).collect();
+        schemes.into_iter().for_each(|scheme| codes_overlap(unit, scheme, problems));
+    }
+}
+
+fn codes_overlap(unit: &Touched<'_>, scheme: &str, problems: &mut Problems) {
+    let held = unit.held.iter().filter(|held| held.scheme == scheme);
+    let said = held.map(|held| (held.row, held.value, held.validity)).collect();
+    for (row, other) in overlapping(said) {
+        let message = format!("the unit has another code of {scheme}, or none, valid {other}");
+        problems.of(row, "code", Reason::ValidityOverlaps, message);
     }
 }
 

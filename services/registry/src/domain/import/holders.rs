@@ -30,6 +30,9 @@ impl<'a> Holders<'a> {
 
     /// The unit that a row with this interval means by the code; see [`holder`].
     pub(super) fn holder(&self, code: &Code, validity: Validity) -> Option<UnitId> {
+        if let Ok(unit) = code.value.parse() {
+            return Some(unit);
+        }
         let now = self.by_code.get(&(code.scheme.as_str(), code.value.as_str()));
         let known = self.existing.holders(&code.scheme, &code.value).iter();
         let others = known.filter(|(unit, _)| !self.touched.contains_key(unit)).copied();
@@ -39,8 +42,12 @@ impl<'a> Holders<'a> {
 
 /// The unit that a row with this interval means by the code: its holder on the first day; where that is unknown, on the
 /// last; where both are, the first that is known. Where nobody holds it on that day, whoever is the first to do so in the
-/// interval: a unit is known by its code of today as well. Whether it is there throughout is the tree's rule.
+/// interval: a unit is known by its code of today as well. What reads as the name of a unit is that. Whether it is there
+/// throughout is the tree's rule.
 pub(crate) fn holder(existing: &Hierarchy, code: &Code, validity: Validity) -> Option<UnitId> {
+    if let Ok(unit) = code.value.parse() {
+        return Some(unit);
+    }
     meant(&[], existing.holders(&code.scheme, &code.value).iter().copied(), validity)
 }
 

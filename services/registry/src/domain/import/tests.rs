@@ -37,7 +37,8 @@ fn row(number: i32, code: &str, name: &str, parent: &str, from: &str, through: &
         position: usize::try_from(number).unwrap(),
         number,
         unit: UnitId::new(NSO, code, validity.from),
-        code: nso(code),
+        scheme: NSO.to_owned(),
+        value: Some(code.to_owned()),
         origin: None,
         display_name: name.to_owned(),
         kind,
@@ -290,9 +291,198 @@ fn nobody_is_blamed_for_a_row_that_does_not_read() {
         reason: Reason::RowInvalid,
         message: "kind is missing".to_owned(),
     };
-    let spoilt = HashSet::from([province.code]);
+    let spoilt = HashSet::from([nso(&province.value.unwrap())]);
     let staged = Staged { rows, problems: vec![problem.clone()], spoilt };
     assert_eq!(merge(&nothing(), &staged).unwrap_err(), [problem]);
+}
+
+/// The row under another scheme.
+fn known_as(row: Row, scheme: &str, value: &str) -> Row {
+    Row { scheme: scheme.to_owned(), value: Some(value.to_owned()), ..row }
+}
+
+fn outcomes(existing: &Arc<Hierarchy>, rows: Vec<Row>) -> Vec<RowOutcome> {
+    judge(existing, &staged(rows)).outcomes
+}
+
+fn held(hierarchy: &Hierarchy, unit: UnitId) -> Vec<(String, Validity)> {
+    let identifiers = hierarchy.get(unit).into_iter().flat_map(|history| &history.identifiers);
+    identifiers.map(|held| (held.value.clone(), held.validity)).collect()
+}
+
+#[test]
+fn every_row_says_what_becomes_of_it_even_beside_a_bad_one() {
+    use RowOutcome::{Creates, Unchanged, Updates};
+    let before = import(&nothing(), bac_ninh()).hierarchy;
+    let new = row(7, "09430", "Xã Đại Đồng", "24", "2025-07-01", "");
+    let mut rows = bac_ninh();
+    rows.extend([city(), new.clone(), later(new, "09430", "2025-07-01")]);
+    for (position, row) in rows.iter_mut().enumerate() {
+        row.position = position;
+    }
+    let expected = [Unchanged, Unchanged, Unchanged, Updates, Creates, Creates];
+    assert_eq!(outcomes(&before, rows.clone()), expected);
+    let bad = Row { position: 6, ..row(9, "09433", "Xã Ngũ Thái", "98", "2025-07-01", "") };
+    rows.push(bad);
+    let judged = judge(&before, &staged(rows));
+    assert_eq!(judged.outcomes[..6], expected);
+    assert_eq!(judged.merged.unwrap_err().len(), 1);
+}
+
+#[test]
+fn a_unit_that_was_taken_back_is_a_new_one() {
+    let known = bac_ninh().remove(1);
+    let history = UnitHistory { id: known.unit, versions: Vec::new(), identifiers: Vec::new() };
+    let before = Arc::new(Hierarchy::build(4, vec![history]).unwrap());
+    let merged = import(&before, vec![known.clone()]);
+    assert_eq!((merged.created, merged.hierarchy.version()), (1, 5));
+    let later = later(Row { value: Some("25".to_owned()), ..known.clone() }, "24", "2025-07-01");
+    let later = Row { validity: validity("2026-01-01", ""), ..later };
+    assert_eq!(problems(&before, vec![later]), [(2, "origin_code", Reason::RowInvalid)]);
+    assert_eq!(outcomes(&before, vec![known]), [RowOutcome::Creates]);
+}
+
+#[test]
+fn a_row_of_another_scheme_adds_a_code_and_ends_nothing_but_it() {
+    let unit = UnitId::new(NSO, "24", Some(day("2025-07-01")));
+    let before = import(&nothing(), bac_ninh()).hierarchy;
+    let row = |name, from, through| {
+        let row = row(1, "24", name, "", from, through);
+        later(known_as(row, "dinh_danh", "H05"), "24", "2025-07-01")
+    };
+    // While it still goes by that; and while it did for a time.
+    for (through, ends, pieces) in [("", "", 2), ("2026-03-31", "2026-03-31", 3)] {
+        let rows = vec![row("Tỉnh Bắc Ninh", "2026-01-01", through)];
+        let after = import(&before, rows.clone()).hierarchy;
+        let codes = [
+            ("H05".to_owned(), validity("2026-01-01", ends)),
+            ("24".to_owned(), validity("2025-07-01", "")),
+        ];
+        assert_eq!(held(&after, unit), codes);
+        assert_eq!(after.get(unit).unwrap().versions.len(), pieces);
+        assert_eq!(import(&after, [bac_ninh(), rows].concat()).changed, []);
+        // What comes after in the first scheme does not end the other code.
+        let after = import(&after, vec![city()]).hierarchy;
+        assert_eq!(held(&after, unit), codes);
+    }
+    // It cannot say something else than the first scheme does, and cannot end what that lets go on.
+    let renamed = vec![row("Tỉnh Kinh Bắc", "2026-01-01", "")];
+    assert_eq!(problems(&before, renamed), [(1, "valid_from_date", Reason::ValidityOverlaps)]);
+    let first = vec![row("Tỉnh Bắc Ninh", "2025-07-01", "2026-03-31")];
+    let after = import(&before, first).hierarchy;
+    assert!(after.unit(unit, day("2026-11-22")).is_some());
+    // The first scheme ends all of it.
+    let childless = import(&nothing(), bac_ninh()[..2].to_vec()).hierarchy;
+    let both = import(&childless, vec![row("Tỉnh Bắc Ninh", "2026-01-01", "")]).hierarchy;
+    let ends = super::tests::row(1, "24", "Tỉnh Bắc Ninh", "", "2025-07-01", "2027-06-30");
+    let ended = import(&both, vec![ends]).hierarchy;
+    assert!(ended.unit(unit, day("2027-07-01")).is_none());
+    assert_eq!(held(&ended, unit)[0], ("H05".to_owned(), validity("2026-01-01", "2027-06-30")));
+}
+
+#[test]
+fn a_code_is_not_held_again_when_the_unit_comes_back() {
+    let rows = vec![
+        row(1, "24", "Tỉnh Bắc Ninh", "", "2020-01-01", "2021-12-31"),
+        later(
+            known_as(row(2, "24", "Tỉnh Bắc Ninh", "", "2020-01-01", ""), "dinh_danh", "H05"),
+            "24",
+            "2020-01-01",
+        ),
+        later(row(3, "24", "Tỉnh Bắc Ninh", "", "2025-07-01", ""), "24", "2020-01-01"),
+    ];
+    let unit = rows[0].unit;
+    let hierarchy = import(&nothing(), rows).hierarchy;
+    assert_eq!(
+        held(&hierarchy, unit),
+        [
+            ("H05".to_owned(), validity("2020-01-01", "2021-12-31")),
+            ("24".to_owned(), validity("2020-01-01", "2021-12-31")),
+            ("24".to_owned(), validity("2025-07-01", "")),
+        ]
+    );
+}
+
+#[test]
+fn a_unit_can_have_no_code_for_a_while_and_be_a_parent_all_the_same() {
+    let parent = UnitId::new(NSO, "24", Some(day("2025-07-01")));
+    let before = import(&nothing(), bac_ninh()).hierarchy;
+    let none = |from: &str, through: &str| {
+        let row = row(1, "24", "Tỉnh Bắc Ninh", "", from, through);
+        later(Row { value: None, ..row }, "24", "2025-07-01")
+    };
+    let after = import(&before, vec![none("2026-01-01", "")]).hierarchy;
+    assert_eq!(held(&after, parent), [("24".to_owned(), validity("2025-07-01", "2025-12-31"))]);
+    let child = row(4, "09430", "Xã Đại Đồng", "24", "2026-05-01", "");
+    assert_eq!(
+        problems(&after, vec![child.clone()]),
+        [(4, "parent_code", Reason::ParentNotValid)]
+    );
+    let by_name = Row { parent: Some(nso(&parent.to_string())), ..child };
+    let merged = import(&after, vec![by_name]);
+    assert_eq!(merged.hierarchy.children(parent, day("2026-05-01")).len(), 2);
+    // What is said to have a code cannot be said to have none.
+    let denied = none("2025-07-01", "");
+    assert_eq!(problems(&before, vec![denied]), [(1, "code", Reason::ValidityOverlaps)]);
+}
+
+#[test]
+fn a_parent_is_found_by_a_code_that_it_only_has_later() {
+    let before = import(&nothing(), bac_ninh()).hierarchy;
+    let recoded = later(row(1, "34", "Tỉnh Bắc Ninh", "", "2026-01-01", ""), "24", "2025-07-01");
+    let before = import(&before, vec![recoded]).hierarchy;
+    let same = |parent| row(2, "09427", "Phường Trí Quả", parent, "2025-07-01", "");
+    for parent in ["24", "34"] {
+        assert_eq!(import(&before, vec![same(parent)]).changed, [], "{parent}");
+    }
+    let found = merge(&before, &staged(vec![same("98")])).unwrap_err();
+    assert_eq!(found[0].message, "no unit has the code 98 of nso on 2025-07-01 or later");
+}
+
+#[test]
+fn more_rows_about_one_unit_than_any_unit_has_are_each_refused() {
+    let before = import(&nothing(), bac_ninh()).hierarchy;
+    let rows = |count: i32| -> Vec<Row> {
+        (1..=count).map(|number| row(number, "24", "Tỉnh Bắc Ninh", "", "2025-07-01", "")).collect()
+    };
+    assert_eq!(import(&before, rows(1000)).unchanged, 1);
+    let told = problems(&before, rows(1001));
+    let expected: Vec<_> =
+        (1..=1001).map(|number| (number, "code", Reason::RowInvalid)).collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn two_rows_of_one_number_are_both_told() {
+    let one = row(5, "09430", "Xã Đại Đồng", "98", "2025-07-01", "");
+    let two = Row { position: 6, ..row(5, "09433", "Xã Đại Đông", "98", "2025-07-01", "") };
+    let told = merge(&nothing(), &staged(vec![one, two])).unwrap_err();
+    let told: Vec<_> = told.iter().map(|problem| (problem.row, problem.position)).collect();
+    assert_eq!(told, [(5, 5), (5, 6)]);
+}
+
+#[test]
+fn what_passed_to_another_cannot_be_said_to_have_ended_before() {
+    let rows = ["09430", "09433"].map(|code| row(1, code, "Xã", "", "", ""));
+    let units = rows.each_ref().map(|row| row.unit);
+    let before = import(&nothing(), rows.to_vec()).hierarchy;
+    let edge = dunghan_hierarchy::Edge {
+        effective: day("2025-07-01"),
+        predecessor: units[0],
+        successor: units[1],
+        kind: dunghan_hierarchy::EdgeKind::SplitPart,
+        reorganisation: "tach-xa".into(),
+    };
+    let histories = histories(&before);
+    let before = Arc::new(Hierarchy::build_with_edges(1, histories, vec![edge]).unwrap());
+    let ends = |code, through| row(3, code, "Xã", "", "", through);
+    let broken = [(3, "valid_through_date", Reason::LineageBroken)];
+    assert_eq!(problems(&before, vec![ends("09430", "2025-06-29")]), broken);
+    assert_eq!(problems(&before, vec![ends("09433", "2025-06-30")]), broken);
+    for sound in [ends("09430", "2025-06-30"), ends("09433", "2025-07-01")] {
+        // The edge stays.
+        assert_eq!(import(&before, vec![sound]).hierarchy.edges(), before.edges());
+    }
 }
 
 /// Provinces, communes that move between them, and codes that go to other units: all of it right, in the order of time.
@@ -333,17 +523,17 @@ fn sound_rows() -> impl Strategy<Value = Vec<Row>> {
 /// One thing that somebody tries to bring in; numbers choose among what there is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt {
-    what: u8,
-    which: usize,
-    other: usize,
-    from: usize,
-    through: usize,
+    pub(crate) what: u8,
+    pub(crate) which: usize,
+    pub(crate) other: usize,
+    pub(crate) from: usize,
+    pub(crate) through: usize,
 }
 
 pub(crate) const DAYS: [&str; 5] = ["", "2020-01-01", "2022-06-01", "2025-07-01", "2026-09-20"];
 
 pub(crate) fn attempts() -> impl Strategy<Value = Vec<Attempt>> {
-    let attempt = (0..6u8, 0..8usize, 0..8usize, 0..5usize, 0..10usize);
+    let attempt = (0..12u8, 0..8usize, 0..8usize, 0..5usize, 0..10usize);
     let attempt = attempt.prop_map(|(what, which, other, from, through)| Attempt {
         what,
         which,
@@ -357,6 +547,7 @@ pub(crate) fn attempts() -> impl Strategy<Value = Vec<Attempt>> {
 /// The row of an attempt: a new unit, or another version or code of one that there is.
 fn attempted(hierarchy: &Hierarchy, attempt: Attempt) -> Row {
     let Attempt { what, which, other, from, through } = attempt;
+    let what = what % 6;
     let from = DAYS[from];
     let through = DAYS.get(through).copied().unwrap_or_default();
     let units: Vec<UnitId> = hierarchy.histories().map(|history| history.id).collect();
@@ -384,7 +575,8 @@ fn attempted(hierarchy: &Hierarchy, attempt: Attempt) -> Row {
         position: 0,
         number: 1,
         unit: history.id,
-        code: Code { scheme: listed.scheme.clone(), value: held.to_owned() },
+        scheme: listed.scheme.clone(),
+        value: Some(held.to_owned()),
         origin: Some(Origin {
             code: Code { scheme: listed.scheme.clone(), value: listed.value.clone() },
             first_day,
@@ -392,10 +584,7 @@ fn attempted(hierarchy: &Hierarchy, attempt: Attempt) -> Row {
         display_name: version.display_name.clone(),
         kind: version.kind,
         level: version.level,
-        parent: version.parent.and_then(|parent| {
-            let value = hierarchy.get(parent)?.code_on(NSO, day_of(history))?;
-            Some(nso(value))
-        }),
+        parent: version.parent.map(|parent| nso(&parent.to_string())),
         validity: Validity {
             from: validity(from, "").from.max(first_day),
             ..validity("", through)
@@ -403,28 +592,31 @@ fn attempted(hierarchy: &Hierarchy, attempt: Attempt) -> Row {
     };
     match what {
         2 => row.display_name = format!("Xã Số {other}"),
-        3 => row.code.value = format!("{:0>1$}", other, row.code.value.len()),
+        3 if other == 7 => row.value = None,
+        3 => row.value = row.value.map(|value| format!("{:0>1$}", other, value.len())),
         4 => row.parent = Some(nso(&format!("1{}", other % 3))),
-        _ => row.code = Code { scheme: "dinh_danh".to_owned(), value: format!("H{other}") },
+        _ => {
+            row.scheme = "dinh_danh".to_owned();
+            row.value = Some(format!("H{other}"));
+        }
     }
     row
 }
 
-/// What is there when all that is sound among the attempts has come in, one after the other.
-pub(crate) fn grown(attempts: &[Attempt]) -> Arc<Hierarchy> {
+/// Three provinces with three communes in one of them.
+pub(crate) fn seed() -> Arc<Hierarchy> {
     let provinces = ["10", "11", "12"].map(|code| row(0, code, "Tỉnh", "", "", ""));
     let communes = ["00001", "00002", "00003"].map(|code| row(0, code, "Xã", "11", "", ""));
-    let mut hierarchy = import(&nothing(), [provinces, communes].concat()).hierarchy;
-    for attempt in attempts {
-        let row = attempted(&hierarchy, *attempt);
-        if row.validity.is_empty() {
-            continue;
-        }
-        if let Ok(merged) = merge(&hierarchy, &staged(vec![row])) {
-            hierarchy = merged.hierarchy;
-        }
+    import(&nothing(), [provinces, communes].concat()).hierarchy
+}
+
+/// What is there when what was attempted has come in, if it is sound.
+pub(crate) fn grown(hierarchy: Arc<Hierarchy>, attempt: Attempt) -> Arc<Hierarchy> {
+    let row = attempted(&hierarchy, attempt);
+    if row.validity.is_empty() {
+        return hierarchy;
     }
-    hierarchy
+    merge(&hierarchy, &staged(vec![row])).map_or(hierarchy, |merged| merged.hierarchy)
 }
 
 proptest! {
@@ -457,5 +649,28 @@ proptest! {
         let first = import(&nothing(), first.to_vec());
         let second = import(&first.hierarchy, second.to_vec());
         prop_assert_eq!(histories(&second.hierarchy), histories(&at_once.hierarchy));
+    }
+
+    #[test]
+    fn a_row_is_unchanged_if_it_changes_nothing_and_only_then(
+        attempts in attempts(),
+    ) {
+        let mut hierarchy = seed();
+        for attempt in attempts {
+            let row = attempted(&hierarchy, attempt);
+            if row.validity.is_empty() {
+                continue;
+            }
+            let judged = judge(&hierarchy, &staged(vec![row.clone()]));
+            let Ok(merged) = judged.merged else { continue };
+            let same = Arc::ptr_eq(&merged.hierarchy, &hierarchy);
+            prop_assert_eq!(judged.outcomes[0] == RowOutcome::Unchanged, same);
+            prop_assert_eq!(histories(&merged.hierarchy) == histories(&hierarchy), same);
+            // And once it is in, it says what is known.
+            let again = judge(&merged.hierarchy, &staged(vec![row]));
+            prop_assert_eq!(again.outcomes, [RowOutcome::Unchanged]);
+            prop_assert!(Arc::ptr_eq(&again.merged.unwrap().hierarchy, &merged.hierarchy));
+            hierarchy = merged.hierarchy;
+        }
     }
 }

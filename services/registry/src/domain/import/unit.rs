@@ -21,12 +21,13 @@ pub(super) struct Touched<'a> {
     pub(super) identifiers: Vec<Identifier>,
 }
 
-/// A code held by what a row says, or by what was known.
+/// A code held, or not, by what a row says, or by what was known.
 #[derive(Clone, Copy)]
 pub(super) struct Held<'a> {
     pub(super) row: Option<&'a Row>,
     pub(super) scheme: &'a str,
-    pub(super) value: &'a str,
+    /// `None`: the row says that there is none.
+    pub(super) value: Option<&'a str>,
     pub(super) validity: Validity,
 }
 
@@ -44,7 +45,7 @@ impl<'a> Touched<'a> {
             ends.entry(scheme_of(*held)).or_default().add(*validity);
         }
         for row in rows {
-            ends.entry(&row.code.scheme).or_default().add(row.validity);
+            ends.entry(&row.scheme).or_default().add(row.validity);
         }
         let of_code = |scheme: &str, validity: Validity| {
             let until = validity.until.or_else(|| ends.get(scheme)?.after(validity.from));
@@ -68,7 +69,7 @@ impl<'a> Touched<'a> {
             })
             .collect();
         let settled: Vec<_> =
-            rows.iter().map(|row| (*row, of_unit(&row.code.scheme, row.validity))).collect();
+            rows.iter().map(|row| (*row, of_unit(&row.scheme, row.validity))).collect();
 
         let stretches = united(
             kept.iter()
@@ -88,10 +89,11 @@ impl<'a> Touched<'a> {
         };
         let before = known.iter().filter_map(|(_, validity, held)| {
             let (scheme, value) = held.map(|held| (held.scheme.as_str(), held.value.as_str()))?;
-            Some(Held { row: None, scheme, value, validity: within(of_code(scheme, *validity)) })
+            let validity = within(of_code(scheme, *validity));
+            Some(Held { row: None, scheme, value: Some(value), validity })
         });
         let now = rows.iter().map(|row| {
-            let (scheme, value) = (row.code.scheme.as_str(), row.code.value.as_str());
+            let (scheme, value) = (row.scheme.as_str(), row.value.as_deref());
             let validity = within(of_code(scheme, row.validity));
             Held { row: Some(*row), scheme, value, validity }
         });
@@ -259,7 +261,8 @@ impl Ends {
 fn joined(held: &[Held<'_>]) -> Vec<Identifier> {
     let mut of_code: BTreeMap<(&str, &str), Vec<Validity>> = BTreeMap::new();
     for held in held {
-        of_code.entry((held.scheme, held.value)).or_default().push(held.validity);
+        let Some(value) = held.value else { continue };
+        of_code.entry((held.scheme, value)).or_default().push(held.validity);
     }
     let joined = of_code.into_iter().flat_map(|((scheme, value), held)| {
         united(held.into_iter()).into_iter().map(move |validity| Identifier {

@@ -32,7 +32,8 @@ fn row(value: &str, name: &str, parent: Option<&str>, validity: Validity) -> Row
         position: 0,
         number: 1,
         unit: UnitId::new(NSO, value, None),
-        code: code(value),
+        scheme: NSO.to_owned(),
+        value: Some(value.to_owned()),
         origin,
         display_name: name.to_owned(),
         kind: Kind::Xa,
@@ -218,22 +219,18 @@ fn some_target() -> impl Strategy<Value = Target> {
 fn some_change() -> impl Strategy<Value = Change> {
     let kind = || prop::sample::select(EdgeKind::ALL);
     let share = (some_code(), kind()).prop_map(|(unit, kind)| Share { unit: of(unit), kind });
-    let merge = (vec(share, 1..3), some_target())
-        .prop_map(|(shares, into)| Change::Merge { shares, into });
+    let merge =
+        (vec(share, 1..3), some_target()).prop_map(|(shares, into)| Change::Merge { shares, into });
     let portion = (some_target(), any::<bool>()).prop_map(|(into, main)| Portion {
         into,
         kind: if main { EdgeKind::SplitMain } else { EdgeKind::SplitPart },
     });
-    let split = (some_code(), vec(portion, 1..3), any::<bool>()).prop_map(
-        |(unit, portions, continues)| Change::Split {
-            unit: of(unit),
-            portions,
-            continues,
-            children_to: None,
-        },
-    );
-    let rename = (some_code(), 0..3)
-        .prop_map(|(value, name)| rename(value, &format!("Xã Đổi Tên {name}")));
+    let split =
+        (some_code(), vec(portion, 1..3), any::<bool>()).prop_map(|(unit, portions, continues)| {
+            Change::Split { unit: of(unit), portions, continues, children_to: None }
+        });
+    let rename =
+        (some_code(), 0..3).prop_map(|(value, name)| rename(value, &format!("Xã Đổi Tên {name}")));
     let retype = some_code().prop_map(|value| Change::Retype {
         unit: of(value),
         kind: Kind::Phuong,
@@ -250,8 +247,8 @@ fn some_change() -> impl Strategy<Value = Change> {
     let province = some_province()
         .prop_flat_map(|unit| (Just(unit), some_province()))
         .prop_map(|(unit, to)| Change::Abolish { unit: of(unit), children_to: Some(of(to)) });
-    let abolish = some_code()
-        .prop_map(|unit| Change::Abolish { unit: of(unit), children_to: None });
+    let abolish =
+        some_code().prop_map(|unit| Change::Abolish { unit: of(unit), children_to: None });
     prop_oneof![
         3 => merge,
         2 => split,
@@ -372,5 +369,8 @@ fn many_of_what_is_tried_is_taken() {
             entries.push(entry);
         }
     }
-    assert!(imports > 20 && reorganised > 60 && corrected > 10, "{imports} {reorganised} {corrected}");
+    assert!(
+        imports > 20 && reorganised > 60 && corrected > 10,
+        "{imports} {reorganised} {corrected}"
+    );
 }

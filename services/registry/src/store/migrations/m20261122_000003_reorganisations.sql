@@ -10,9 +10,9 @@ CREATE TABLE reorganisation (
     corrected_by text REFERENCES reorganisation (id),
     creator text NOT NULL,
     create_us bigint NOT NULL,
-    -- As it was stated, in the contract's form: all but its changes, and they alone, which lists do without.
+    -- As it was stated, in the contract's form: without its changes, as lists have it, and whole.
     head bytea NOT NULL,
-    changes bytea NOT NULL
+    body bytea NOT NULL
 );
 CREATE UNIQUE INDEX reorganisation_corrects ON reorganisation (corrects);
 CREATE INDEX reorganisation_effective ON reorganisation (effective, version);
