@@ -103,7 +103,8 @@ fn main() -> ExitCode {
             let testing = start(registry(), engine, SystemClock.now()).await;
             let seconds = load(&testing).await;
             table.row(&format!("the nation with its history into {engine:?}"), seconds, 3.0, "s");
-            one_unit(&testing, &format!("GetUnit ÷ an empty handler, {engine:?}"), &mut table).await;
+            one_unit(&testing, &format!("GetUnit ÷ an empty handler, {engine:?}"), &mut table)
+                .await;
             let units = Units::new(testing.channel(&["service"]));
             copy(&*units.fresh().await.expect("the units"), &mut table);
             testing.stop().await;
@@ -176,7 +177,8 @@ fn copy(nation: &Hierarchy, table: &mut Table) {
     }
     table.row("all below a province, the slowest of all", worst(&micros), 100.0, "µs");
 
-    let names = ["Trí Quả", "xa tan ky", "P. 1", "Hoà Bình", "TT Bình Dương", "a", "thanh", "nowhere"];
+    let names =
+        ["Trí Quả", "xa tan ky", "P. 1", "Hoà Bình", "TT Bình Dương", "a", "thanh", "nowhere"];
     let mut millis = Vec::new();
     for name in names {
         let times = (0..TURNS).map(|_| {

@@ -38,7 +38,7 @@ everywhere!(
     a_list_that_is_cut_off_is_not_even_kept,
 );
 
-/// Effective days are this one, and so lie after the first of everything and before the last.
+/// When what these tests state takes effect: some days from now.
 const DAY: &str = "2026-06-01";
 
 fn merged(share: Option<pb::UnitReference>, into: Option<pb::Target>) -> Change {
@@ -46,8 +46,11 @@ fn merged(share: Option<pb::UnitReference>, into: Option<pb::Target>) -> Change 
     Change::Merge(pb::Merge { shares, into })
 }
 
-/// Bad changes: the reason, whether they are bad by themselves, and the fields at fault.
-fn bad_changes() -> Vec<(&'static str, Vec<Change>, &'static str, Code, Vec<&'static str>)> {
+/// What is wrong, the changes, the reason, the code of the refusal, and the fields at fault.
+type BadChanges = (&'static str, Vec<Change>, &'static str, Code, Vec<&'static str>);
+
+fn bad_changes() -> Vec<BadChanges> {
+    // Whatever the units are; and as they are.
     const ALONE: Code = Code::InvalidArgument;
     const AGAINST: Code = Code::FailedPrecondition;
     let [one, two, three, four, _] = BAC_NINH;
@@ -227,8 +230,10 @@ async fn a_bad_reorganisation_is_refused_by_field_and_reason_and_changes_nothing
         let answer = preview(&testing, stated.clone()).await;
         let problems: Vec<_> = answer.problems.iter().map(|one| one.field.as_str()).collect();
         assert_eq!(problems, expected, "{what}: {:?}", answer.problems);
-        assert_eq!(answer.problems[0].reason().as_str_name(), format!("ERROR_REASON_{reason}"));
-        assert!(answer.problems.iter().all(|one| !one.message.is_empty()), "{what}");
+        for problem in &answer.problems {
+            assert_eq!(problem.reason().as_str_name(), format!("ERROR_REASON_{reason}"), "{what}");
+            assert!(!problem.message.is_empty(), "{what}");
+        }
         assert_eq!((answer.effects, answer.edges), (vec![], vec![]), "{what}");
         // So it does after a good one in a batch, which is not recorded either.
         let good = on(DAY, vec![rename(BAC_NINH[4], "Phường Trí Quả Mới")]);
@@ -464,8 +469,10 @@ async fn a_day_in_a_closed_period_is_allowed_and_its_consequences_are_told_befor
     testing.stop().await;
 }
 
-/// Bad rows: what is wrong with them, and which of them by which field.
-fn bad_rows() -> Vec<(&'static str, Vec<pb::UnitRow>, Vec<(i32, &'static str, &'static str)>)> {
+/// What is wrong, the rows, and which of them are at fault by which field and for which reason.
+type BadRows = (&'static str, Vec<pb::UnitRow>, Vec<(i32, &'static str, &'static str)>);
+
+fn bad_rows() -> Vec<BadRows> {
     let from = |date: &str, row: pb::UnitRow| pb::UnitRow {
         valid_from_date: Some(field::pb_date(day(date))),
         ..row

@@ -18,6 +18,6 @@ pub use outbox::{append, list_events};
 pub use pull::{PullError, pull};
 pub use trace::deliver;
 pub use units::{
-    Units, edge_kind, edges, histories, kind, level, pb_edge, pb_edge_kind, pb_kind, pb_level,
-    validity,
+    Units, edge_kind, edges, histories, kind, level, pb_edge, pb_edge_kind, pb_history, pb_kind,
+    pb_level, validity,
 };

@@ -1,7 +1,7 @@
 //! The copy of the hierarchy that the services of a process answer from.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use dunghan_hierarchy::{
@@ -169,7 +169,12 @@ async fn load(
 
 /// The histories as the contract writes them, for the registry's own answer.
 pub fn histories(hierarchy: &Hierarchy) -> impl Iterator<Item = pb::UnitHistory> + '_ {
-    hierarchy.histories().map(|unit| pb::UnitHistory {
+    hierarchy.histories().map(pb_history)
+}
+
+/// A history as the contract writes it.
+pub fn pb_history(unit: &UnitHistory) -> pb::UnitHistory {
+    pb::UnitHistory {
         name: unit.id.to_string(),
         versions: unit
             .versions
@@ -195,7 +200,7 @@ pub fn histories(hierarchy: &Hierarchy) -> impl Iterator<Item = pb::UnitHistory>
                 valid_through_date: held.validity.last_day().map(field::pb_date),
             })
             .collect(),
-    })
+    }
 }
 
 fn history(unit: pb::UnitHistory) -> Result<UnitHistory, Status> {
@@ -269,41 +274,62 @@ fn edge(edge: &pb::LineageEdge, known: &mut HashSet<Arc<str>>) -> Result<Edge, S
     })
 }
 
-/// From the contract's kind; `None` for what no reorganisation states.
-pub fn edge_kind(kind: pb::EdgeKind) -> Option<EdgeKind> {
-    word(kind.as_str_name(), "EDGE_KIND_").parse().ok()
+/// An enum of the domain beside the contract's, whose names are the domain's words. Every unit of every answer is looked up in
+/// these, so they are made once.
+type Names<D, P> = LazyLock<Vec<(D, P)>>;
+
+static KINDS: Names<Kind, pb::Kind> =
+    LazyLock::new(|| names(Kind::ALL, "KIND_", pb::Kind::from_str_name));
+static LEVELS: Names<Level, pb::Level> =
+    LazyLock::new(|| names(Level::ALL, "LEVEL_", pb::Level::from_str_name));
+static EDGE_KINDS: Names<EdgeKind, pb::EdgeKind> =
+    LazyLock::new(|| names(EdgeKind::ALL, "EDGE_KIND_", pb::EdgeKind::from_str_name));
+
+fn names<D: Clone + ToString, P>(
+    all: &[D],
+    prefix: &str,
+    named: fn(&str) -> Option<P>,
+) -> Vec<(D, P)> {
+    let name = |one: &D| format!("{prefix}{}", one.to_string().to_uppercase());
+    all.iter().filter_map(|one| Some((one.clone(), named(&name(one))?))).collect()
 }
 
-/// The contract's kind: its names are the domain's words.
+fn own<D: Clone, P: PartialEq>(names: &[(D, P)], of: P) -> Option<D> {
+    names.iter().find(|(_, theirs)| *theirs == of).map(|(own, _)| own.clone())
+}
+
+fn theirs<D: PartialEq, P: Clone>(names: &[(D, P)], of: D) -> Option<P> {
+    names.iter().find(|(own, _)| *own == of).map(|(_, theirs)| theirs.clone())
+}
+
+/// From the contract's kind; `None` for what no reorganisation states.
+pub fn edge_kind(kind: pb::EdgeKind) -> Option<EdgeKind> {
+    own(&EDGE_KINDS, kind)
+}
+
+/// The contract's kind.
 pub fn pb_edge_kind(kind: EdgeKind) -> pb::EdgeKind {
-    let name = format!("EDGE_KIND_{}", kind.to_string().to_uppercase());
-    pb::EdgeKind::from_str_name(&name).unwrap_or_default()
+    theirs(&EDGE_KINDS, kind).unwrap_or_default()
 }
 
 /// From the contract's kind; what is not stated is other.
 pub fn kind(kind: pb::Kind) -> Kind {
-    word(kind.as_str_name(), "KIND_").parse().unwrap_or(Kind::Other)
+    own(&KINDS, kind).unwrap_or(Kind::Other)
 }
 
 /// From the contract's level; what is not stated is other.
 pub fn level(level: pb::Level) -> Level {
-    word(level.as_str_name(), "LEVEL_").parse().unwrap_or(Level::Other)
+    own(&LEVELS, level).unwrap_or(Level::Other)
 }
 
-/// The contract's kind: its names are the domain's words.
+/// The contract's kind.
 pub fn pb_kind(kind: Kind) -> pb::Kind {
-    let name = format!("KIND_{}", kind.to_string().to_uppercase());
-    pb::Kind::from_str_name(&name).unwrap_or(pb::Kind::Other)
+    theirs(&KINDS, kind).unwrap_or(pb::Kind::Other)
 }
 
-/// The contract's level: its names are the domain's words.
+/// The contract's level.
 pub fn pb_level(level: Level) -> pb::Level {
-    let name = format!("LEVEL_{}", level.to_string().to_uppercase());
-    pb::Level::from_str_name(&name).unwrap_or(pb::Level::Other)
-}
-
-fn word(name: &str, prefix: &str) -> String {
-    name.trim_start_matches(prefix).to_lowercase()
+    theirs(&LEVELS, level).unwrap_or(pb::Level::Other)
 }
 
 /// An interval as the contract writes it, last day inclusive, as the domain holds it, end exclusive.

@@ -1,6 +1,6 @@
 //! The tree, and what is asked of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use chrono::NaiveDate;
@@ -297,16 +297,27 @@ impl Hierarchy {
     ///   here, nor with one that does not exist yet.
     pub fn covers(&self, root: UnitId, unit: UnitId, today: NaiveDate) -> Option<Access> {
         let (&root, &at) = (self.index.get(&root)?, self.index.get(&unit)?);
-        let covered = self.comes_into(at, root, today, NaiveDate::MIN);
+        let covered = self.comes_into(at, root, today, NaiveDate::MIN, &mut HashSet::new());
         let access = if self.span_on(at, today).is_some() { Access::Write } else { Access::Read };
         covered.then_some(access)
     }
 
     /// Whether a unit is in a subtree today or, if it has ended, was or came into it, by edges after `since`. Each step upward
-    /// or onward is later or higher than the one before, so this ends.
-    fn comes_into(&self, unit: usize, root: usize, today: NaiveDate, since: NaiveDate) -> bool {
+    /// or onward is later or higher than the one before, so this ends. What was looked at is not looked at again: units that
+    /// split and merge by turns have twice as many ways each time.
+    fn comes_into(
+        &self,
+        unit: usize,
+        root: usize,
+        today: NaiveDate,
+        since: NaiveDate,
+        seen: &mut HashSet<(usize, NaiveDate)>,
+    ) -> bool {
         if self.span_on(unit, today).is_some() {
             return self.is_at_or_below(unit, root, today);
+        }
+        if !seen.insert((unit, since)) {
+            return false;
         }
         let Some(last_day) = self.units[unit].ended_before(today) else { return false };
         if self.is_at_or_below(unit, root, last_day) {
@@ -317,11 +328,12 @@ impl Hierarchy {
             edges.filter(|edge| since < edge.effective && edge.effective <= today).peekable();
         if edges.peek().is_none() {
             let parent = self.span_on(unit, last_day).and_then(|span| span.parent);
-            return parent.is_some_and(|parent| self.comes_into(parent, root, today, last_day));
+            return parent
+                .is_some_and(|parent| self.comes_into(parent, root, today, last_day, seen));
         }
         edges.any(|edge| {
             let after = self.index.get(&edge.successor);
-            after.is_some_and(|after| self.comes_into(*after, root, today, edge.effective))
+            after.is_some_and(|after| self.comes_into(*after, root, today, edge.effective, seen))
         })
     }
 

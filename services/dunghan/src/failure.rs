@@ -13,6 +13,13 @@ use tonic_types::StatusExt as _;
 const APART: &str =
     "\nWhere services run apart, --address takes the address of each: registry=URL,…";
 
+/// What to do where the token does not suffice.
+const NO_ROLE: &str =
+    "\nThe token has none of these roles: see `dunghan grants add`, or `dunghan token --grant`.";
+
+/// What to do where a code was held on other days.
+const OTHER_DAY: &str = "\nTo ask about a day on which it was: --as-of DATE";
+
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -89,10 +96,12 @@ impl fmt::Display for Failure {
                     .into_iter()
                     .flat_map(|request| request.field_violations)
                     .try_for_each(|one| write!(f, "\n  {}: {}", one.field, one.description))?;
-                if status.code() == Code::Unimplemented {
-                    f.write_str(APART)?;
+                match self.reason().as_deref() {
+                    _ if status.code() == Code::Unimplemented => f.write_str(APART),
+                    Some("ROLE_MISSING") => f.write_str(NO_ROLE),
+                    Some("CODE_NOT_VALID_ON_DATE") => f.write_str(OTHER_DAY),
+                    _ => Ok(()),
                 }
-                Ok(())
             }
             Self::Input(problems) => f.write_str(&problems.join("\n")),
             Self::Unreachable { address, cause } => {
@@ -124,6 +133,15 @@ mod tests {
         let reason = dunghan_proto::policy::ErrorReason::NoPolicy;
         let refused = Failure::from(refuse(Code::Unimplemented, reason, "not served", []));
         assert!(refused.to_string().ends_with("the address of each: registry=URL,…"), "{refused}");
+    }
+
+    #[test]
+    fn what_another_token_or_another_date_would_mend_is_said() {
+        use dunghan_proto::policy::ErrorReason::{CodeNotValidOnDate, RoleMissing};
+        let role = Failure::from(refuse(Code::PermissionDenied, RoleMissing, "is for x", []));
+        assert!(role.to_string().contains("is for x\nThe token has none"), "{role}");
+        let day = Failure::from(refuse(Code::NotFound, CodeNotValidOnDate, "was held", []));
+        assert!(day.to_string().ends_with("was held\nTo ask about a day on which it was: --as-of DATE"));
     }
 
     #[test]

@@ -132,7 +132,15 @@ pub(crate) fn time(text: &str) -> Result<DateTime<Utc>, String> {
 
 /// A date as ISO 8601 writes it; 05/06/2026 is not guessed at.
 pub(crate) fn date(text: &str) -> Result<NaiveDate, String> {
-    text.parse().map_err(|_| "is no date such as 2026-05-14 (year-month-day)".to_owned())
+    let shown = || {
+        let (day, rest) = text.split_once('/')?;
+        let (month, year) = rest.split_once('/')?;
+        // Two digits of a year are no year.
+        let year = (year.len() == 4).then(|| year.parse().ok())??;
+        NaiveDate::from_ymd_opt(year, month.parse().ok()?, day.parse().ok()?)
+    };
+    let date = text.parse().ok().or_else(shown);
+    date.ok_or_else(|| "is not a date such as 2026-05-14 or 14/05/2026".to_owned())
 }
 
 /// `section.key=value`.
@@ -234,6 +242,17 @@ mod tests {
             assert_eq!(time(text), Ok(expected));
         }
         assert!(time("2026-05-20").is_err());
+    }
+
+    #[test]
+    fn a_date_is_also_taken_as_it_is_shown() {
+        let expected = NaiveDate::from_ymd_opt(2026, 5, 14);
+        for text in ["2026-05-14", "14/05/2026", "14/5/2026"] {
+            assert_eq!(date(text).ok(), expected, "{text}");
+        }
+        for bad in ["14/05/26", "05/14/2026", "14/05", "14/05/2026/1", "31/02/2026", ""] {
+            assert!(date(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -53,6 +53,12 @@ pub(crate) fn step(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Why a command failed, on standard error; broken at blanks for people alone.
+pub(crate) fn failure(failure: &Failure) {
+    let text = failure.to_string();
+    step(&if io::stderr().is_terminal() { wrap(&text) } else { text });
+}
+
 /// A bar over so many things, on standard error, where that is a terminal.
 pub(crate) fn progress(what: &'static str, length: usize) -> ProgressBar {
     let target = if io::stderr().is_terminal() {
@@ -235,6 +241,11 @@ pub(crate) fn show_period(period: &str) -> String {
 /// The word of an enum of the contract without its prefix, as JSON shows it: `ON_TIME`.
 pub(crate) fn word(name: &str, prefix: &str) -> String {
     name.trim_start_matches(prefix).to_owned()
+}
+
+/// So many of something: `1 row`, `2 rows`.
+pub(crate) fn many(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// Such a word as people read it: `on time`.

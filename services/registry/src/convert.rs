@@ -135,20 +135,6 @@ pub(crate) fn composed(text: &str) -> String {
     text.nfc().collect()
 }
 
-/// What is wrong with a code of the General Statistics Office for a unit of this level, if anything is.
-fn statistics_code(level: Level, value: &str) -> Result<(), String> {
-    let digits = match level {
-        Level::Province => 2,
-        Level::District => 3,
-        Level::Commune => 5,
-        Level::Department | Level::School | Level::Other => return Ok(()),
-    };
-    if value.len() == digits && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(());
-    }
-    Err(format!("must have {digits} digits for a {level}, zeros in front included: {value:?}"))
-}
-
 /// A count as the contract has it.
 pub(crate) fn count(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use dunghan_calendar::{Clock, zone};
-use dunghan_events::{histories, list_events, pb_edge};
+use dunghan_events::{list_events, pb_edge, pb_history};
 use dunghan_hierarchy::{Hierarchy, Level, NSO, UnitId, UnitView};
 use dunghan_proto::events::{ListEventsRequest, ListEventsResponse};
 use dunghan_proto::registry as pb;
@@ -45,6 +45,9 @@ pub(crate) struct Service {
     /// What the guard of this process adds to tokens.
     pub(crate) grants: Arc<InForce>,
     clock: Arc<dyn Clock>,
+    /// Held by whoever records something, from the look at the units to what is written of them: those who work out much
+    /// would be overtaken again and again by those who work out little.
+    recording: tokio::sync::Mutex<()>,
 }
 
 impl Service {
@@ -55,7 +58,7 @@ impl Service {
     ) -> Result<Self, Error> {
         let current = Current::load(store.clone()).await?;
         let grants = Arc::new(InForce::load(store.clone(), guard).await?);
-        Ok(Self { store, current, grants, clock })
+        Ok(Self { store, current, grants, clock, recording: tokio::sync::Mutex::default() })
     }
 
     fn as_of(&self, asked: Option<&Date>) -> Result<NaiveDate, Status> {
@@ -268,8 +271,8 @@ impl RegistryService for Service {
             };
             match at.checked_sub(of_units) {
                 None => {
-                    let units = histories(&hierarchy).skip(at * HISTORIES_AT_ONCE);
-                    part.units = units.take(HISTORIES_AT_ONCE).collect();
+                    let units = hierarchy.histories().skip(at * HISTORIES_AT_ONCE);
+                    part.units = units.take(HISTORIES_AT_ONCE).map(pb_history).collect();
                 }
                 Some(at) => {
                     let edges = hierarchy.edges().iter().take(all_edges);

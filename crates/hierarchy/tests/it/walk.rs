@@ -1,6 +1,6 @@
 //! Who is under whom on which date, and which code is whose.
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use dunghan_hierarchy::{Access, EdgeKind, Hierarchy, Level, LookupError, NSO, UnitId, Validity};
 
 use crate::tree::{day, edge, new, old, reform, tree, unit, units, version};
@@ -178,6 +178,36 @@ fn what_came_into_a_subtree_is_read_also_when_its_successor_has_ended_there() {
     assert_eq!(covers(old("2"), "2025-12-31"), Some(Access::Read));
     assert_eq!(covers(new("3"), "2026-01-01"), Some(Access::Read));
     assert_eq!(covers(old("2"), "2026-01-01"), Some(Access::Read));
+}
+
+/// Looked at way by way, it would never end.
+#[test]
+fn what_split_and_merged_many_times_is_read_as_what_it_became() {
+    const TIMES: usize = 60;
+    let date = |at: usize| reform() + Days::new(at as u64);
+    let code = |at: usize, part: &str| format!("{at}{part}");
+    let mut all = vec![unit(old("r"), "r", vec![version(Validity::OPEN, "Tỉnh Một", None)])];
+    let mut passed = Vec::new();
+    for at in 0..=TIMES {
+        let until = if at == TIMES { None } else { Some(date(2 * at + 1)) };
+        let whole = Validity { from: Some(date(2 * at)), until };
+        let id = old(&code(at, ""));
+        let parent = (at == TIMES).then(|| old("r"));
+        all.push(unit(id, &code(at, ""), vec![version(whole, "Xã", parent)]));
+        for part in ["a", "b"].into_iter().filter(|_| at < TIMES) {
+            let half = Validity::between(date(2 * at + 1), date(2 * at + 2));
+            let (part, next) = (code(at, part), old(&code(at + 1, "")));
+            all.push(unit(old(&part), &part, vec![version(half, "Xã", None)]));
+            let on = |at: usize| date(at).to_string();
+            passed.push(edge(&on(2 * at + 1), id, old(&part), EdgeKind::SplitPart));
+            passed.push(edge(&on(2 * at + 2), old(&part), next, EdgeKind::Merged));
+        }
+    }
+    all.push(unit(old("x"), "x", vec![version(Validity::OPEN, "Tỉnh Khác", None)]));
+    let tree = Hierarchy::build_with_edges(1, all, passed).unwrap();
+    let (first, today) = (old("0"), date(2 * TIMES));
+    assert_eq!(tree.covers(old("r"), first, today), Some(Access::Read));
+    assert_eq!(tree.covers(old("x"), first, today), None);
 }
 
 #[test]

@@ -62,12 +62,14 @@ pub(crate) enum UnitsVerb {
     },
     /// One unit: codes, what it is under, what changed of it, its contacts
     Show {
+        /// Its code, CODE:DATE, SCHEME/CODE or units/UUID
         unit: UnitRef,
         #[command(flatten)]
         as_of: AsOf,
     },
     /// Find units by name; accents, case and kind words may be missing
     Find {
+        /// The name, or words of it: "tri qua", "P. 1"
         text: String,
         /// Only below this unit
         #[arg(long, value_name = "UNIT")]
@@ -77,6 +79,7 @@ pub(crate) enum UnitsVerb {
     },
     /// What became of a unit, and what it came from
     Lineage {
+        /// Its code, CODE:DATE, SCHEME/CODE or units/UUID
         #[arg(required_unless_present = "code")]
         unit: Option<UnitRef>,
         /// The unit by a code that it holds on the date
@@ -91,8 +94,16 @@ pub(crate) enum UnitsVerb {
     /// Load units, all or none; loading twice is harmless.
     ///
     /// Columns: code, name, type, parent_code, level; and where needed
-    /// valid_from, valid_through, scheme, parent_scheme, origin_code,
-    /// origin_date, origin_scheme. Every bad row is named, with its line.
+    /// valid_from, valid_through (first and last day, 2025-07-01; empty where it
+    /// is not known or not over), scheme, parent_scheme (nso where empty),
+    /// name_en, origin_code, origin_date, origin_scheme (the first code of a unit
+    /// that has another by now, and its first day).
+    /// Types: tinh, thanh_pho, quan, huyen, thi_xa, xa, phuong, thi_tran,
+    /// dac_khu, so, phong, school, trung_tam, other. Levels: province, district,
+    /// commune, department.
+    ///
+    /// Every bad row is named, with its line. A row must not be there before its
+    /// parent: without valid_from it is under one whose beginning is unknown, too.
     Import {
         /// A CSV file in UTF-8, or an XLSX file, with these column names in its
         /// first line
@@ -140,7 +151,7 @@ pub(crate) enum UnitsVerb {
         #[arg(long = "level", value_name = "LEVEL", value_parser = input::level)]
         levels: Vec<Level>,
     },
-    /// Record what a JSON file says happened to units, and apply it, all or none
+    /// Record what a JSON file says happened to units, and apply it, all or none.
     ///
     /// The file has one reorganisation or a list of them; docs/OPERATIONS.md
     /// shows one. A wrong one is corrected by another.
@@ -184,6 +195,7 @@ pub(crate) struct Contacts {
 pub(crate) enum ContactsVerb {
     /// The contacts of a unit, by role
     List {
+        /// The unit: its code, CODE:DATE, SCHEME/CODE or units/UUID
         unit: UnitRef,
         #[command(flatten)]
         as_of: AsOf,
@@ -196,6 +208,7 @@ pub(crate) enum ContactsVerb {
     },
     /// Add a contact to a unit
     Add {
+        /// The unit: its code, CODE:DATE, SCHEME/CODE or units/UUID
         unit: UnitRef,
         /// reporter, head or supervisor
         #[arg(long, value_name = "ROLE", value_parser = input::contact_role)]
@@ -204,13 +217,13 @@ pub(crate) enum ContactsVerb {
         #[arg(long, value_name = "TEXT")]
         name: String,
         /// Where to write to
-        #[arg(long, value_name = "ADDRESS", default_value = "")]
+        #[arg(long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
         email: String,
         /// Where to call
-        #[arg(long, value_name = "NUMBER", default_value = "")]
+        #[arg(long, value_name = "NUMBER", default_value = "", hide_default_value = true)]
         phone: String,
-        /// The subject of its tokens
-        #[arg(long, value_name = "SUBJECT", default_value = "")]
+        /// The subject of the tokens that it calls with
+        #[arg(long, value_name = "SUBJECT", default_value = "", hide_default_value = true)]
         subject: String,
         /// First day [default: today]
         #[arg(long, value_name = "DATE", value_parser = input::date)]
@@ -223,6 +236,7 @@ pub(crate) enum ContactsVerb {
     },
     /// End a contact with a day
     End {
+        /// The unit: its code, CODE:DATE, SCHEME/CODE or units/UUID
         unit: UnitRef,
         /// Its id, as `list` has it
         contact: String,
@@ -250,7 +264,7 @@ pub(crate) enum GrantsVerb {
     /// Grants, the last one first
     List {
         /// Only of this subject
-        #[arg(long, value_name = "SUBJECT", default_value = "")]
+        #[arg(long, value_name = "SUBJECT", default_value = "", hide_default_value = true)]
         subject: String,
         /// Only over this very unit
         #[arg(long, value_name = "UNIT")]

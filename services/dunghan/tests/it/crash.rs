@@ -1,6 +1,8 @@
 //! kill -9, again and again, at whatever moment: what was acknowledged is there whole, what was not is there whole or
 //! not at all, and everybody who is missing was told of once.
 
+mod units;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::pin::Pin;

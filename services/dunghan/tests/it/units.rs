@@ -241,8 +241,9 @@ fn the_example_of_the_documentation_could_be_recorded(server: &Serving) {
     let operations = fs::read_to_string(operations).unwrap();
     let (_, example) = operations.split_once("<!-- example -->\n```json\n").unwrap();
     let (example, _) = example.split_once("```\n<!-- end of example -->").unwrap();
-    let example: Value = serde_json::from_str(example).unwrap();
-    let ran = reorganise(server, &example, &["--dry-run"]);
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/demo/reorganisation.json");
+    assert_eq!(example, fs::read_to_string(FILE).unwrap());
+    let ran = server.run(&["units", "reorganise", FILE, "--dry-run"]);
     for text in [
         "Units that begin: 1\n  07283 Xã Đồng Yên, under 24 Thành phố Bắc Ninh\n",
         "Units that end: 1\n  07282 Xã Đồng Kỳ, under 24 Thành phố Bắc Ninh\n",
@@ -468,7 +469,7 @@ fn a_reorganisation_is_applied_once_and_corrected_by_another() {
     let server = Serving::start();
     import(&server, UNITS, &[]).table();
     let applied = reorganise(&server, &merger("thu-1"), &[]);
-    assert!(applied.table().ends_with("1 applied, 0 were there.\n"), "{}", applied.out);
+    assert!(applied.table().ends_with("1 applied, 0 recorded before.\n"), "{}", applied.out);
     let again = reorganise(&server, &merger("thu-1"), &["--output", "json"]).json();
     assert_eq!(
         (&again["created_count"], &again["reorganisations"][0]["hierarchy_version"]),
@@ -490,17 +491,26 @@ fn a_reorganisation_is_applied_once_and_corrected_by_another() {
     let mut correction = merger("thu-1a");
     correction["corrects"] = json!("thu-1");
     correction["changes"][0]["merge"]["from"][1] = json!("09401");
+    correction["changes"][0]["merge"]["into"]["code"] = json!("09500");
+    let ran = reorganise(&server, &correction, &["--dry-run"]);
+    for text in [
+        "Units that begin: 1\n  09500 Phường X, under 24 Tỉnh Bắc Ninh\n",
+        "Units that never existed: 1\n  09499 Phường X\n",
+        "Units that are told anew: 1\n  09401 Xã B: ends\n",
+    ] {
+        assert!(ran.table().contains(text), "{text}\n{}", ran.out);
+    }
     assert_eq!(reorganise(&server, &correction, &["--output", "json"]).json()["created_count"], 1);
     let lineage = units(&server, &["lineage", "09401", "--as-of", "2026-06-30"]);
     assert_eq!(
         steps(&lineage["successors"]),
-        [json!(["09499", "Phường X", "MERGED", "2026-07-01"])]
+        [json!(["09500", "Phường X", "MERGED", "2026-07-01"])]
     );
     let first = units(&server, &["reorganisations", "thu-1"]);
     assert_eq!(first["corrected_by"], "reorganisations/thu-1a");
     assert!(shown(&server, &["reorganisations"]).contains("corrected by"));
     let text = shown(&server, &["reorganisations", "thu-1a"]);
-    assert!(text.contains("merge 09400, 09401 into 09499 Phường X under 24"), "{text}");
+    assert!(text.contains("merge 09400, 09401 into 09500 Phường X under 24"), "{text}");
 
     // What it changed is what a file says again.
     let recorded = units(&server, &["reorganisations", "thu-1a"]);

@@ -13,8 +13,10 @@ use prost::Message as _;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{LONGEST_CODE, LONGEST_NAME, composed, count, statistics_code};
-use crate::domain::import::{Code, Judged, Origin, Reason, Row, RowOutcome, RowProblem, Staged};
+use super::{LONGEST_CODE, LONGEST_NAME, composed, count};
+use crate::domain::import::{
+    Code, Judged, Origin, Reason, Row, RowOutcome, RowProblem, Staged, statistics_code,
+};
 use crate::store::{ImportState, UnitImport, Verdict};
 
 /// The most bytes of a row as it travels: more than all of its fields can fill.

@@ -15,8 +15,8 @@ use dunghan_proto::r#type::Date;
 use dunghan_rpc::{bad_field, field};
 use tonic::{Code as GrpcCode, Status};
 
-use crate::convert::{self, LONGEST_CODE, LONGEST_NAME, statistics_code};
-use crate::domain::import::Code;
+use crate::convert::{self, LONGEST_CODE, LONGEST_NAME, composed};
+use crate::domain::import::{Code, statistics_code};
 use crate::domain::record::Effect;
 use crate::domain::reorganisation::{
     Change, ChangeReason, NewUnit, Portion, Reorganisation, Share, Target, UnitRef,
@@ -33,8 +33,8 @@ const MOST_UNCONFIRMED: usize = 5000;
 
 /// A reorganisation that reads.
 pub(crate) struct Read {
-    /// As it is kept: without what the service adds, texts trimmed, and what was left to it filled in. Whatever says the same
-    /// is the same.
+    /// As it is kept: without what the service adds, texts trimmed and composed, and what was left to it filled in. Whatever
+    /// says the same is the same.
     pub(crate) stated: pb::Reorganisation,
     /// The id of the one in whose place it stands.
     pub(crate) corrects: Option<Arc<str>>,
@@ -186,10 +186,7 @@ impl Reading {
 
     /// A text that may be empty; false where it is bad.
     fn text(&mut self, field: &str, text: &mut String, most: usize) -> bool {
-        let trimmed = text.trim();
-        if trimmed.len() != text.len() {
-            *text = trimmed.to_owned();
-        }
+        *text = composed(text.trim());
         if text.len() > most {
             self.bad(field, format!("must not be longer than {most} bytes"));
         } else if text.chars().any(|letter| letter.is_control() && letter != '\n') {
@@ -223,6 +220,15 @@ impl Reading {
             return None;
         }
         Some(word)
+    }
+
+    /// The outer `None` is bad, the inner one empty.
+    fn optional_word(&mut self, field: &str, word: &mut String) -> Option<Option<String>> {
+        match self.text(field, word, LONGEST_CODE) {
+            true if word.is_empty() => Some(None),
+            true => self.word(field, word).map(Some),
+            false => None,
+        }
     }
 
     fn date(&mut self, field: &str, date: Option<&Date>) -> Option<NaiveDate> {
@@ -281,10 +287,7 @@ impl Reading {
             Stated::Recode(recode) => self.within("recode", |reading| {
                 let unit = reading.unit("unit", recode.unit.as_mut());
                 let scheme = reading.word("scheme", &mut recode.scheme);
-                let value = match recode.value.trim() {
-                    "" => Some(None),
-                    _ => reading.word("value", &mut recode.value).map(Some),
-                };
+                let value = reading.optional_word("value", &mut recode.value);
                 Some(Change::Recode { unit: unit?, scheme: scheme?, value: value? })
             }),
             Stated::Abolish(abolish) => self.within("abolish", |reading| {
@@ -457,9 +460,7 @@ impl Reading {
             ("predecessor_code", &mut edge.predecessor_code),
             ("successor_code", &mut edge.successor_code),
         ] {
-            if !code.trim().is_empty() {
-                self.word(field, code);
-            }
+            self.optional_word(field, code);
         }
         self.line("note", &mut edge.note, LONGEST_TITLE);
     }
@@ -548,3 +549,6 @@ pub(crate) fn edges(edges: &[Edge]) -> Vec<pb::LineageEdge> {
     };
     edges.iter().map(one).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -234,7 +234,7 @@ impl Reform {
     fn provinces(&self) -> pb::CreateReorganisationRequest {
         let stated = pb::Reorganisation {
             title: "Sắp xếp đơn vị hành chính cấp tỉnh".to_owned(),
-            legal_basis: "Nghị quyết 202/2025/QH15 ngày 12/06/2025 của Quốc hội".to_owned(),
+            legal_basis: "Nghị quyết số 202/2025/QH15 ngày 12/06/2025 của Quốc hội".to_owned(),
             source: LISTS.to_owned(),
             ..at_the_reform()
         };
@@ -284,7 +284,7 @@ impl Reform {
         let abolished = abolished.filter(|legacy| !passed.contains(legacy.as_str()));
         let stated = pb::Reorganisation {
             title: "Kết thúc hoạt động của đơn vị hành chính cấp huyện".to_owned(),
-            legal_basis: "Luật Tổ chức chính quyền địa phương 72/2025/QH15".to_owned(),
+            legal_basis: "Luật Tổ chức chính quyền địa phương số 72/2025/QH15".to_owned(),
             source: LISTS.to_owned(),
             ..at_the_reform()
         };

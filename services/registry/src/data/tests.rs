@@ -37,17 +37,21 @@ fn a_list_of_units_reads_with_or_without_the_columns_that_it_may_have() {
     );
 
     // As a spreadsheet writes it: a mark in front, CRLF, quotes, blanks, columns in another order.
-    let long = "\u{feff}scheme,\"code\",name,type,level,parent_code,parent_scheme,origin_code,origin_date,valid_from,valid_through\r\n\
-                dinh_danh,H05.24,\"Sở Khoa học và Công nghệ, mới\", so ,department,24,nso,H05.9,2025-07-01,2025-08-01,\r\n";
+    let long = "\u{feff}scheme,\"code\",name,type,level,parent_code,parent_scheme,origin_scheme,origin_code,origin_date,valid_from,valid_through\r\n\
+                dinh_danh,H05.24,\"Sở Khoa học và Công nghệ, mới\", so ,department,24,nso,cu,H05.9,2025-07-01,2025-08-01,\r\n\
+                nso,,Xã không mã,xa,commune,24,,,09427,,,\r\n";
     let read = rows_from_csv(long.as_bytes(), day("2025-07-01"), None).unwrap();
     let row = &read[0];
     assert_eq!(row.row, 2);
     assert_eq!((row.scheme.as_str(), row.code.as_str()), ("dinh_danh", "H05.24"));
     assert_eq!(row.display_name, "Sở Khoa học và Công nghệ, mới");
     assert_eq!((row.parent_scheme.as_str(), row.origin_code.as_str()), ("nso", "H05.9"));
+    assert_eq!(row.origin_scheme, "cu");
     assert_eq!(row.origin_date, day("2025-07-01").map(pb_date));
     assert_eq!(row.valid_from_date, day("2025-08-01").map(pb_date));
     assert_eq!(row.valid_through_date, None);
+    // A unit that is known can hold no code.
+    assert_eq!((read[1].row, read[1].code.as_str(), read[1].origin_code.as_str()), (3, "", "09427"));
 }
 
 #[test]

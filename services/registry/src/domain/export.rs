@@ -39,7 +39,7 @@ pub(crate) fn whole_history(hierarchy: &Hierarchy) -> Vec<Place> {
             })
         })
         .collect();
-    places.sort_by(|(one, _), (two, _)| one.cmp(two));
+    places.sort_by_key(|(key, _)| *key);
     places.into_iter().map(|(_, place)| place).collect()
 }
 

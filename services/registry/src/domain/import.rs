@@ -39,6 +39,20 @@ pub(crate) struct Code {
     pub(crate) value: String,
 }
 
+/// What is wrong with a code of the General Statistics Office for a unit of this level, if anything is.
+pub(crate) fn statistics_code(level: Level, value: &str) -> Result<(), String> {
+    let digits = match level {
+        Level::Province => 2,
+        Level::District => 3,
+        Level::Commune => 5,
+        Level::Department | Level::School | Level::Other => return Ok(()),
+    };
+    if value.len() == digits && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(format!("must have {digits} digits for a {level}, zeros in front included: {value:?}"))
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.value, self.scheme)

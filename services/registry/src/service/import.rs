@@ -117,6 +117,7 @@ impl Service {
 
         let (of, subject) = (received.clone(), caller.subject().to_owned());
         let key = aside(move || of.key(&subject)).await?;
+        let _one_at_a_time = self.recording.lock().await;
         loop {
             if let Some(before) = self.answered(key.as_ref()).await? {
                 return Ok(before);
@@ -174,6 +175,7 @@ impl Service {
     }
 
     pub(super) async fn commit(&self, caller: &Caller, id: Uuid) -> Result<UnitImport, Status> {
+        let _one_at_a_time = self.recording.lock().await;
         loop {
             let mut import = self.import(id).await?;
             match import.state {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use dunghan_calendar::zone;
 use dunghan_hierarchy::{Edge, Hierarchy, UnitId};
+use dunghan_proto::policy::ErrorReason as Common;
 use dunghan_proto::registry as pb;
 use dunghan_proto::registry::reorganisation_service_server::ReorganisationService;
-use dunghan_rpc::{Caller, Page, bad_field, field};
+use dunghan_rpc::{Caller, Page, bad_field, bad_field_for, field};
 use dunghan_store::RequestKey;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -88,6 +89,7 @@ impl Service {
         field: impl Fn(usize) -> String + Send,
     ) -> Result<(Vec<pb::Reorganisation>, usize), Status> {
         let ids: Vec<&str> = new.iter().map(|one| &**one.id()).collect();
+        let _one_at_a_time = self.recording.lock().await;
         loop {
             let known = self.current.newest().await?;
             // Only now: whoever answers it after this makes a newer version, and this one is overtaken.
@@ -242,11 +244,18 @@ impl ReorganisationService for Service {
         let contacts = self.store.contacts_from(&ended, first).await?;
         let grants = self.store.grants_over(&ended, first).await?;
         let contact = |one: &Contact| convert::contact::contact(one, before.get(one.name.unit));
+        let contacts = contacts.iter().map(contact).collect();
+        let stated = aside(move || {
+            let (before, after) = (&tried.known.hierarchy, &tried.hierarchy);
+            let effects = convert::reorganisation::effects(before, after, &tried.effects);
+            (effects, convert::reorganisation::edges(&edges))
+        });
+        let (effects, edges) = stated.await?;
         Ok(Response::new(pb::PreviewReorganisationResponse {
             problems: Vec::new(),
-            effects: convert::reorganisation::effects(before, after, &tried.effects),
-            edges: convert::reorganisation::edges(&edges),
-            contacts: contacts.iter().map(contact).collect(),
+            effects,
+            edges,
+            contacts,
             grants: grants.iter().map(convert::grant::grant).collect(),
             retroactive: first < zone::civil_date(self.clock.now()),
             hierarchy_version,
@@ -322,6 +331,9 @@ impl ReorganisationService for Service {
 
 /// Those of a batch, each under its id.
 fn batch(requests: Vec<pb::CreateReorganisationRequest>) -> Result<Vec<Arc<New>>, Status> {
+    if requests.is_empty() {
+        return Err(bad_field_for(Common::RequiredFieldMissing, "requests", "is missing"));
+    }
     if requests.len() > MOST_AT_ONCE {
         return Err(bad_field("requests", format!("must not be more than {MOST_AT_ONCE}")));
     }

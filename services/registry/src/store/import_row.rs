@@ -44,7 +44,7 @@ mod import {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-mod import_row {
+mod row {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -195,7 +195,7 @@ impl Verdict {
         (!self.problems.is_empty()).then(|| told.encode_to_vec())
     }
 
-    fn read(row: &import_row::Model) -> Result<Self, Error> {
+    fn read(row: &row::Model) -> Result<Self, Error> {
         let bad = || Error::BadRow { table: "unit_import_row", what: row.outcome.clone() };
         let told = pb::JudgedRow::decode(row.problems.as_deref().unwrap_or_default())?;
         Ok(Self {
@@ -245,7 +245,7 @@ async fn insert_rows(write: &Write<'_>, id: Uuid, rows: ImportRows<'_>) -> Resul
         let numbers = (before * at_once + 1..).filter_map(|number| i64::try_from(number).ok());
         let rows = numbers.zip(contents.iter().zip(verdicts));
         let rows = rows.map(|(number, (content, verdict))| {
-            import_row::Model {
+            row::Model {
                 import_id: id,
                 number,
                 content: content.clone(),
@@ -255,7 +255,7 @@ async fn insert_rows(write: &Write<'_>, id: Uuid, rows: ImportRows<'_>) -> Resul
             }
             .into_active_model()
         });
-        import_row::Entity::insert_many(rows).exec_without_returning(&**write).await?;
+        row::Entity::insert_many(rows).exec_without_returning(&**write).await?;
     }
     Ok(())
 }
@@ -275,10 +275,7 @@ async fn settle(
         return Err(Error::Overtaken);
     }
     let Some(rows) = rows else { return Ok(()) };
-    import_row::Entity::delete_many()
-        .filter(import_row::Column::ImportId.eq(import.id))
-        .exec(&**write)
-        .await?;
+    row::Entity::delete_many().filter(row::Column::ImportId.eq(import.id)).exec(&**write).await?;
     insert_rows(write, import.id, rows).await
 }
 
@@ -368,11 +365,11 @@ impl Store {
 
     /// The rows of an import as they came, in their order.
     pub async fn import_rows(&self, id: Uuid) -> Result<Vec<pb::UnitRow>, Error> {
-        let contents: Vec<Vec<u8>> = import_row::Entity::find()
+        let contents: Vec<Vec<u8>> = row::Entity::find()
             .select_only()
-            .column(import_row::Column::Content)
-            .filter(import_row::Column::ImportId.eq(id))
-            .order_by_asc(import_row::Column::Number)
+            .column(row::Column::Content)
+            .filter(row::Column::ImportId.eq(id))
+            .order_by_asc(row::Column::Number)
             .into_tuple()
             .all(self.database().reader())
             .await?;
@@ -382,9 +379,9 @@ impl Store {
     /// The rows of an import as they came, encoded, each with what becomes of it; in their order.
     pub async fn import_judged(&self, id: Uuid) -> Result<(Vec<Vec<u8>>, Vec<Verdict>), Error> {
         let (mut contents, mut verdicts) = (Vec::new(), Vec::new());
-        let mut rows = import_row::Entity::find()
-            .filter(import_row::Column::ImportId.eq(id))
-            .order_by_asc(import_row::Column::Number)
+        let mut rows = row::Entity::find()
+            .filter(row::Column::ImportId.eq(id))
+            .order_by_asc(row::Column::Number)
             .stream(self.database().reader())
             .await?;
         while let Some(row) = rows.try_next().await? {
@@ -403,8 +400,8 @@ impl Store {
         after: Option<i64>,
         limit: usize,
     ) -> Result<Vec<(i64, pb::UnitRow, Verdict)>, Error> {
-        use import_row::Column::{ImportId, Number, Outcome};
-        let mut found = import_row::Entity::find().filter(ImportId.eq(id)).order_by_asc(Number);
+        use row::Column::{ImportId, Number, Outcome};
+        let mut found = row::Entity::find().filter(ImportId.eq(id)).order_by_asc(Number);
         if !outcomes.is_empty() {
             found = found.filter(Outcome.is_in(outcomes.iter().map(pb::RowOutcome::as_str_name)));
         }

@@ -1,9 +1,7 @@
 //! StreamUnitRows, and what comes in by what it gave.
 
-use std::sync::Arc;
-
 use dunghan_events::Units;
-use dunghan_hierarchy::Hierarchy;
+use dunghan_hierarchy::UnitHistory;
 use dunghan_proto::registry as pb;
 use dunghan_proto::registry::RowOutcome;
 use dunghan_proto::registry::change::Change;
@@ -37,8 +35,10 @@ async fn whole_history(client: &mut Client) -> (i64, Vec<pb::UnitRow>) {
     rows(client, pb::StreamUnitRowsRequest { whole_history: true, ..Default::default() }).await
 }
 
-async fn copy(testing: &Testing) -> Arc<Hierarchy> {
-    Units::new(testing.channel(&["service"])).current().await.unwrap()
+/// All units with their histories.
+async fn all(testing: &Testing) -> Vec<UnitHistory> {
+    let units = Units::new(testing.channel(&["service"]));
+    histories(&units.current().await.unwrap())
 }
 
 fn codes(rows: &[pb::UnitRow]) -> Vec<&str> {
@@ -192,7 +192,7 @@ async fn a_unit_that_lost_its_code_goes_out_and_comes_in_with_those_below_it() {
         assert_eq!((again.problems.len(), again.hierarchy_version), (0, 3));
         let there = start(engine).await;
         imported(&there, rows).await;
-        assert_eq!(histories(&copy(&there).await), histories(&copy(&here).await));
+        assert_eq!(all(&there).await, all(&here).await);
     }
 }
 
@@ -222,7 +222,7 @@ async fn country(engine: Engine) {
 
     let there = start(engine).await;
     imported(&there, rows).await;
-    assert!(histories(&copy(&there).await) == histories(&copy(&here).await));
+    assert!(all(&there).await == all(&here).await);
 
     for date in ["2025-06-30", "2025-07-01", "2026-11-22"] {
         let rows = as_of(&mut operator, date).await;

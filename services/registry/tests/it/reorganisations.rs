@@ -461,9 +461,13 @@ async fn a_refusal_names_as_many_fields_as_fit_and_counts_the_rest() {
     assert!(refused.message().ends_with(&rest), "{}", refused.message());
 
     let changes = vec![unknown.changes[0].clone(); 20_001];
-    let many = pb::Reorganisation { changes, ..unknown };
+    let many = pb::Reorganisation { changes, ..unknown.clone() };
     let refused = create(&mut operator, "qua-nhieu", many).await.unwrap_err();
     assert_eq!(fields(&refused), ["reorganisation.changes"]);
+    let half = |changes| pb::Reorganisation { changes, ..unknown.clone() };
+    let [one, two] = [10_000, 10_001].map(|n| half(vec![unknown.changes[0].clone(); n]));
+    let requests = vec![under("mot-nua", one), under("nua-kia", two)];
+    assert_eq!(fields(&batch(&mut operator, requests).await.unwrap_err()), ["requests"]);
 }
 
 #[tokio::test]
@@ -481,7 +485,7 @@ async fn a_batch_takes_ids_of_its_reorganisations_and_no_others() {
     assert_eq!(fields(&refused), ["requests[0].request_id"]);
     let many = (0..201).map(|number| under(&format!("so-{number:03}"), merger())).collect();
     assert_eq!(fields(&batch(&mut operator, many).await.unwrap_err()), ["requests"]);
-    assert_eq!(batch(&mut operator, Vec::new()).await.unwrap().created_count, 0);
+    assert_eq!(fields(&batch(&mut operator, Vec::new()).await.unwrap_err()), ["requests"]);
 }
 
 #[tokio::test]
@@ -599,7 +603,9 @@ async fn a_correction_without_changes_takes_it_back_and_can_be_corrected_itself(
         let after = listed(&testing, REFORM).await;
         assert_ne!(before, after);
 
-        let back = correcting("sap-xep-2025", on(REFORM, Vec::new()));
+        // Whatever day it gives, the days since the first one's are answered anew.
+        let back = correcting("sap-xep-2025", on("2027-01-01", Vec::new()));
+        assert!(preview(&mut operator, back.clone()).await.retroactive);
         create(&mut operator, "thu-hoi", back.clone()).await.unwrap();
         assert_eq!(listed(&testing, REFORM).await, before);
         // One place has one that holds.

@@ -163,7 +163,7 @@ pub(super) async fn import_file(
     output::print(format, &judged, |judged| {
         let head = format!("Dry run of {}; nothing was changed.", file.display());
         let mut text = format!("{}\n\n{}", output::wrap(&head), judged.text(how.all));
-        if refused == 0 {
+        if refused == 0 && judged.import.created_count + judged.import.updated_count > 0 {
             let name = &judged.import.name;
             text.push_str(&format!(
                 "\n\nTo apply it as it is:\n  dunghan units import --staged {name}"
@@ -174,10 +174,10 @@ pub(super) async fn import_file(
     if refused == 0 {
         return Ok(());
     }
+    let rows = usize::try_from(refused).unwrap_or_default();
+    let rows = output::many(rows, "row is", "rows are");
     let file = file.display();
-    Err(Failure::input(format_args!(
-        "{file}: {refused} rows are refused; nothing would be applied"
-    )))
+    Err(Failure::input(format_args!("{file}: {rows} refused; nothing would be applied")))
 }
 
 /// Applies what a dry run judged.
@@ -229,7 +229,7 @@ fn applied(answer: pb::ImportUnitsResponse) -> Result<pb::ImportUnitsResponse, F
     }
     let problems = answer.problems.iter();
     Err(Failure::Input(
-        problems.map(|p| format!("line {}, {}: {}", p.row, p.field, p.message)).collect(),
+        problems.map(|p| format!("line {}, {}", p.row, in_field(&p.field, &p.message))).collect(),
     ))
 }
 
@@ -409,10 +409,16 @@ impl Row {
         let what = format!("{} {}", self.code, self.display_name);
         let what = hang("  ", "    ", &format!("line {}: {}", self.row, what.trim()));
         let problems = self.problems.iter().map(|problem| {
-            hang("    ", "      ", &format!("{}: {}", problem.field, problem.message))
+            hang("    ", "      ", &in_field(&problem.field, &problem.message))
         });
         [what].into_iter().chain(problems).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// `code: must not …`, also where the message begins with the field.
+fn in_field(field: &str, message: &str) -> String {
+    let rest = message.strip_prefix(field).and_then(|rest| rest.strip_prefix(' '));
+    format!("{field}: {}", rest.unwrap_or(message))
 }
 
 /// The rows of a file, or everything that is wrong with it.

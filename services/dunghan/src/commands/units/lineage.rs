@@ -7,7 +7,8 @@ use dunghan_proto::registry as pb;
 use dunghan_rpc::field::pb_date;
 use serde::Serialize;
 
-use super::{Changed, on};
+use super::moved::Changed;
+use super::on;
 use crate::cli::Format;
 use crate::client::{Client, Lookup, code};
 use crate::failure::Failure;
@@ -203,7 +204,7 @@ pub(super) async fn lineage(
     output::print(format, &lineage, Lineage::text)
 }
 
-/// Above this, nothing is known.
+/// Why nothing is known of the time before.
 const SNAPSHOT: &str = "the list is a snapshot";
 
 impl Lineage {
@@ -283,11 +284,9 @@ impl Lineage {
     fn origin(&self) -> String {
         let came: HashSet<&str> =
             self.predecessors.iter().map(|one| one.into_unit.as_str()).collect();
-        let first = self.predecessors.iter().filter(|one| !came.contains(one.step.unit.as_str()));
-        let mut unknown: Vec<_> = first.filter(|one| one.step.valid_from_date.is_none()).collect();
-        unknown.sort_by_key(|one| one.step.date);
-        if let Some(earliest) = unknown.first() {
-            return format!("before {} unknown: {SNAPSHOT}", show_date(earliest.step.date));
+        let mut first = self.predecessors.iter().filter(|one| !came.contains(one.step.unit.as_str()));
+        if first.any(|one| one.step.valid_from_date.is_none()) {
+            return format!("since when the first of these held is unknown: {SNAPSHOT}");
         }
         if !self.predecessors.is_empty() || self.known_from_date.is_some() {
             let since = show_date(self.known_from_date);
@@ -296,11 +295,7 @@ impl Lineage {
                 false => "nothing is known to have come before these".to_owned(),
             };
         }
-        let steps = self.successors.iter().map(|one| one.step.date);
-        match steps.chain(self.changes.iter().map(|one| one.date)).flatten().min() {
-            Some(first) => format!("before {} unknown: {SNAPSHOT}", show_date(Some(first))),
-            None => format!("since when it holds is unknown: {SNAPSHOT}"),
-        }
+        format!("since when it holds is unknown: {SNAPSHOT}")
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::lineage::Unconfirmed;
+use super::moved::kind_text;
 use crate::cli::Format;
 use crate::client::{Client, Lookup, PAGE};
 use crate::failure::Failure;
@@ -224,7 +225,7 @@ fn change_text(change: &Value) -> String {
         "retype" => format!(
             "retype {}: {}{}{}",
             text("unit"),
-            text("kind"),
+            kind_text(&text("kind").to_uppercase()),
             also("name", ", "),
             also("level", ", level ")
         ),

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::Moved;
+use super::moved::Moved;
 use crate::cli::Format;
 use crate::client::{Client, Lookup, PAGE};
 use crate::commands::contacts::Contact;
@@ -110,13 +110,13 @@ pub(super) async fn reorganise(
     let client = client()?;
     if !dry_run {
         let applied = apply(&client, &read).await;
-        return output::print(format, &in_file(file, &read, applied)?, applied_text);
+        return output::print(format, &in_file(file, &read, 0, applied)?, applied_text);
     }
     let mut lookup = Lookup::new(&client);
     let (mut previews, mut texts) = (Vec::new(), Vec::new());
     for at in 0..read.requests.len() {
         let preview = preview(&client, &mut lookup, &read, at).await;
-        let preview = in_file(file, &read, preview)?;
+        let preview = in_file(file, &read, at, preview)?;
         texts.push(preview.text(&mut lookup, all).await);
         previews.push(preview);
     }
@@ -135,14 +135,15 @@ pub(super) async fn reorganise(
     if problems == 0 {
         return Ok(());
     }
-    let file = file.display();
-    Err(Failure::input(format_args!("{file}: {problems} problems; nothing would be applied")))
+    let (file, problems) = (file.display(), output::many(problems, "problem", "problems"));
+    Err(Failure::input(format_args!("{file}: {problems}; nothing would be applied")))
 }
 
-/// A refusal of fields of the file as what is wrong with the file, each with its place in it.
+/// A refusal of fields of the file, or of its `at`th reorganisation, as what is wrong with the file, each with its place in it.
 fn in_file<T>(
     file: &Path,
     read: &ReorganisationFile,
+    at: usize,
     answer: Result<T, Failure>,
 ) -> Result<T, Failure> {
     let status = match answer {
@@ -150,7 +151,7 @@ fn in_file<T>(
         other => return other,
     };
     let found: Vec<_> =
-        violations(&status).map(|(field, why)| (read.place(0, &field), why)).collect();
+        violations(&status).map(|(field, why)| (read.place(at, &field), why)).collect();
     if found.is_empty() {
         return Err(Failure::Refused(status));
     }
@@ -204,7 +205,7 @@ fn applied_text(applied: &Applied) -> String {
         ]);
     }
     let there = applied.reorganisations.len() - usize::try_from(applied.created_count).unwrap_or(0);
-    format!("{}\n\n{} applied, {there} were there.", rows.text(), applied.created_count)
+    format!("{}\n\n{} applied, {there} recorded before.", rows.text(), applied.created_count)
 }
 
 async fn preview(
@@ -294,16 +295,10 @@ async fn obligations(
     effects: &[pb::UnitEffect],
     effective: NaiveDate,
 ) -> Result<Vec<Affected>, Failure> {
-    let concerned = effects.iter().filter_map(|effect| {
-        let ends = match effect.kind() {
-            UnitEffectKind::Ended | UnitEffectKind::TakenBack => true,
-            UnitEffectKind::Changed | UnitEffectKind::PassedAlong | UnitEffectKind::Rewritten => {
-                false
-            }
-            UnitEffectKind::Created | UnitEffectKind::Unspecified => return None,
-        };
+    let concerned = effects.iter().filter(|effect| effect.kind() != UnitEffectKind::Created);
+    let concerned = concerned.filter_map(|effect| {
         let unit = effect.before.as_ref().or(effect.after.as_ref())?;
-        Some((unit.name.clone(), ends))
+        Some((unit.name.clone(), effect.after.is_none()))
     });
     let concerned: BTreeMap<String, bool> = concerned.collect();
     let concerned: Vec<_> = concerned.into_iter().collect();
@@ -400,7 +395,7 @@ impl Preview {
             ("ENDED", "Units that end"),
             ("CHANGED", "Units that change"),
             ("TAKEN_BACK", "Units that never existed"),
-            ("REWRITTEN", "Units of which other dates are told anew"),
+            ("REWRITTEN", "Units that are told anew"),
         ] {
             let mut lines = Vec::new();
             for Effect { moved, .. } in self.effects.iter().filter(|one| one.effect == effect) {
@@ -413,6 +408,11 @@ impl Preview {
                     "CREATED" => under(lookup, &moved.parent_unit, date).await,
                     "ENDED" => under(lookup, &moved.parent_unit_before, eve).await,
                     "CHANGED" => format!(": {}", moved.words(lookup, date).await),
+                    "REWRITTEN" if moved.name.is_empty() => ": ends".to_owned(),
+                    "REWRITTEN" if moved.name_before.is_empty() => ": goes on".to_owned(),
+                    "REWRITTEN" if !moved.changed.is_empty() => {
+                        format!(": {}", moved.words(lookup, date).await)
+                    }
                     _ => String::new(),
                 };
                 lines.push(format!("{code} {name}{rest}"));
@@ -451,7 +451,8 @@ impl Preview {
             Column::Text("Units"),
             Column::Text("What becomes of it"),
         ]);
-        for ((regime, period, consequence), units) in groups {
+        for ((regime, period, consequence), mut units) in groups {
+            units.sort();
             let what = match consequence.as_str() {
                 "NO_LONGER_OWED" => "no longer owed",
                 "STILL_OWED" => "still owed: whoever comes after sees to it, or it is waived",

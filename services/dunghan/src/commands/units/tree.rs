@@ -76,10 +76,9 @@ impl Counts {
             ("SCHOOL", "school", "schools"),
             ("OTHER", "other unit", "other units"),
         ];
-        let found = words.iter().filter_map(|(level, one, many)| match self.0.get(*level)? {
-            1 => Some(format!("1 {one}")),
-            count => Some(format!("{count} {many}")),
-        });
+        let found = words
+            .iter()
+            .filter_map(|(level, one, many)| Some(output::many(*self.0.get(*level)?, one, many)));
         found.collect::<Vec<_>>().join(", ")
     }
 }

@@ -99,5 +99,5 @@ fn each_province_has_a_record_of_its_communes() {
     assert!(names.contains(&"Phường Trí Quả") && !names.contains(&""), "{names:?}");
     let last = stated(&reorganisations[38]);
     assert_eq!(last.title, "Thành lập thành phố Bắc Ninh");
-    assert_eq!(last.legal_basis, "Nghị quyết 39/2026/QH16");
+    assert_eq!(last.legal_basis, "Nghị quyết số 39/2026/QH16");
 }

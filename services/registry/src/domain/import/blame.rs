@@ -203,9 +203,7 @@ fn codes_overlap(unit: &Touched<'_>, scheme: &str, problems: &mut Problems) {
 }
 
 /// The rows that say something else than another, or than what is known, of the same days; each with when that holds.
-fn overlapping<'a, T: PartialEq>(
-    mut said: Vec<(Option<&'a Row>, T, Validity)>,
-) -> Vec<(&'a Row, Validity)> {
+fn overlapping<T: PartialEq>(mut said: Vec<(Option<&Row>, T, Validity)>) -> Vec<(&Row, Validity)> {
     said.sort_by_key(|(_, _, validity)| validity.from);
     let mut blamed = Vec::new();
     // Whatever overlaps anything overlaps the one before it that lasts longest, or is that one.

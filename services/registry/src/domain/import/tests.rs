@@ -414,10 +414,7 @@ fn a_unit_can_have_no_code_for_a_while_and_be_a_parent_all_the_same() {
     let after = import(&before, vec![none("2026-01-01", "")]).hierarchy;
     assert_eq!(held(&after, parent), [("24".to_owned(), validity("2025-07-01", "2025-12-31"))]);
     let child = row(4, "09430", "Xã Đại Đồng", "24", "2026-05-01", "");
-    assert_eq!(
-        problems(&after, vec![child.clone()]),
-        [(4, "parent_code", Reason::ParentNotValid)]
-    );
+    assert_eq!(problems(&after, vec![child.clone()]), [(4, "parent_code", Reason::ParentNotValid)]);
     let by_name = Row { parent: Some(nso(&parent.to_string())), ..child };
     let merged = import(&after, vec![by_name]);
     assert_eq!(merged.hierarchy.children(parent, day("2026-05-01")).len(), 2);
@@ -447,8 +444,7 @@ fn more_rows_about_one_unit_than_any_unit_has_are_each_refused() {
     };
     assert_eq!(import(&before, rows(1000)).unchanged, 1);
     let told = problems(&before, rows(1001));
-    let expected: Vec<_> =
-        (1..=1001).map(|number| (number, "code", Reason::RowInvalid)).collect();
+    let expected: Vec<_> = (1..=1001).map(|number| (number, "code", Reason::RowInvalid)).collect();
     assert_eq!(told, expected);
 }
 
@@ -558,7 +554,7 @@ fn attempted(hierarchy: &Hierarchy, attempt: Attempt) -> Row {
     };
     let known = unit.filter(|_| what > 1).and_then(|history| {
         // One that has ended by then comes back.
-        let version = history.version_on(day_of(history)).or(history.versions.last())?;
+        let version = history.version_on(day_of(history)).or_else(|| history.versions.last())?;
         let first = history.versions.first()?.validity.from;
         let listed =
             |held: &&Identifier| UnitId::new(&held.scheme, &held.value, first) == history.id;

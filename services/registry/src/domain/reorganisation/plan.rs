@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
-use dunghan_hierarchy::{Edge, Identifier, UnitHistory, UnitId, Validity, Version};
+use dunghan_hierarchy::{Edge, Identifier, NSO, UnitHistory, UnitId, Validity, Version};
 
 use super::working::{What, Working};
 use super::{ChangeReason, Effect, NewUnit, Place, Problems};
-use crate::domain::import::Code;
+use crate::domain::import::{Code, statistics_code};
 
 /// A reorganisation that contradicts neither itself nor the units as they are.
 pub(super) struct Plan<'r> {
@@ -90,6 +90,9 @@ impl Plan<'_> {
                 let code = Code { scheme: scheme.to_owned(), value: value.to_owned() };
                 code_taken(working, said.unit, &code, said.place, &mut problems);
             }
+            if matches!(said.what, What::Level(_) | What::Code(NSO, Some(_))) {
+                code_of_level(working, said.unit, day, said.place, &mut problems);
+            }
         }
         for (said, until) in moved {
             if let Some((from, units)) = working.cycle(said.unit, day, until) {
@@ -134,6 +137,29 @@ fn code_taken(
         let other = working.called(other, both.from.unwrap_or(NaiveDate::MIN));
         let message = format!("{code} is the code of {other} too, {both}");
         problems.add(place, ChangeReason::CodeTaken, message);
+    }
+}
+
+/// The statistics office's codes say by their length which level they are of.
+fn code_of_level(
+    working: &Working<'_>,
+    unit: UnitId,
+    day: NaiveDate,
+    place: Place,
+    problems: &mut Problems,
+) {
+    let Some(history) = working.get(unit) else { return };
+    let since = Validity::since(day);
+    for version in &history.versions {
+        let both = version.validity.intersection(since);
+        let held = history.identifiers.iter().filter(|held| held.scheme == NSO);
+        for held in held.filter(|held| held.validity.overlaps(both)) {
+            if let Err(why) = statistics_code(version.level, &held.value) {
+                let unit = working.called(unit, both.from.unwrap_or(day));
+                let message = format!("the code of {unit} {why}");
+                return problems.add(place, ChangeReason::Invalid, message);
+            }
+        }
     }
 }
 

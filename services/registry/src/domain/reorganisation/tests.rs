@@ -528,6 +528,18 @@ fn a_reorganisation_that_does_not_hold_is_refused_with_field_and_reason() {
             vec![recode("09400", "09410"), recode("09403", "09410")],
             vec![("changes[0].recode.value", CodeTaken), ("changes[1].recode.value", CodeTaken)],
         ),
+        // A code of the statistics office that is none of the unit's level.
+        (vec![recode("09400", "abc")], vec![("changes[0].recode.value", Invalid)]),
+        (vec![recode("09400", "099")], vec![("changes[0].recode.value", Invalid)]),
+        (
+            vec![Change::Retype {
+                unit: by("09400"),
+                kind: Kind::Xa,
+                display_name: None,
+                level: Some(Level::Province),
+            }],
+            vec![("changes[0].retype.level", Invalid)],
+        ),
         // Under itself by way of others.
         (vec![transfer("262", "09400")], vec![("changes[0].transfer.parent", Cycle)]),
         (

@@ -79,7 +79,7 @@ fn what_became_of_a_unit_stands_below_it_and_what_it_came_from_above() {
     let expected = "\
 As of 30/09/2024
 
-┆  before 01/01/2020 unknown: the list is a snapshot
+┆  since when the first of these held is unknown: the list is a snapshot
 ┌─ all of 00001 Xã Cũ, Tỉnh Tây Ninh
 ├─ a part of 00003 Xã B, Tỉnh Tây Ninh
 │  01/01/2020, Nghị quyết 1/NQ (r-2020-01-01)
