@@ -18,7 +18,8 @@ pub(crate) use units::{
 const AFTER_HELP: &str = "\
 Units are given by statistics code (24, 09427), with the date on which the code
 is meant where that is not today (27787:2024-09-14, or --as-of), by another
-scheme's code (SCHEME/CODE), or by name (units/UUID). Times are RFC 3339, or
+scheme's code (SCHEME/CODE), or by name (units/UUID). A DATE is 2026-05-14 or
+14/05/2026, after a code only the former. Times are RFC 3339, or
 2026-05-20T08:00, which is taken in Viet Nam (+07:00).
 
 Exit codes:

@@ -137,11 +137,14 @@ mod tests {
 
     #[test]
     fn what_another_token_or_another_date_would_mend_is_said() {
-        use dunghan_proto::policy::ErrorReason::{CodeNotValidOnDate, RoleMissing};
+        use dunghan_proto::policy::ErrorReason::RoleMissing;
+        use dunghan_proto::registry::ErrorReason::CodeNotValidOnDate;
         let role = Failure::from(refuse(Code::PermissionDenied, RoleMissing, "is for x", []));
         assert!(role.to_string().contains("is for x\nThe token has none"), "{role}");
         let day = Failure::from(refuse(Code::NotFound, CodeNotValidOnDate, "was held", []));
-        assert!(day.to_string().ends_with("was held\nTo ask about a day on which it was: --as-of DATE"));
+        assert!(
+            day.to_string().ends_with("was held\nTo ask about a day on which it was: --as-of DATE")
+        );
     }
 
     #[test]

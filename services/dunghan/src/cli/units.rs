@@ -94,13 +94,13 @@ pub(crate) enum UnitsVerb {
     /// Load units, all or none; loading twice is harmless.
     ///
     /// Columns: code, name, type, parent_code, level; and where needed
-    /// valid_from, valid_through (first and last day, 2025-07-01; empty where it
-    /// is not known or not over), scheme, parent_scheme (nso where empty),
-    /// name_en, origin_code, origin_date, origin_scheme (the first code of a unit
-    /// that has another by now, and its first day).
+    /// valid_from, valid_through (first and last day; empty where not known or
+    /// not over), scheme, parent_scheme (nso where empty),
+    /// origin_code, origin_date, origin_scheme (the first code of a unit that has
+    /// another by now, and its first day). Dates are YYYY-MM-DD.
     /// Types: tinh, thanh_pho, quan, huyen, thi_xa, xa, phuong, thi_tran,
     /// dac_khu, so, phong, school, trung_tam, other. Levels: province, district,
-    /// commune, department.
+    /// commune, department, school, other.
     ///
     /// Every bad row is named, with its line. A row must not be there before its
     /// parent: without valid_from it is under one whose beginning is unknown, too.

@@ -32,7 +32,7 @@ fn what_does_not_read_exits_with_2_and_says_why() {
     for (args, why) in [
         (&["calendar", "period", "202613"][..], "202613"),
         (&["calendar", "due", "30/02/2026", "--working-days", "1"], "30/02/2026"),
-        (&["overdue", "24", "--as-of", "14/05/2026"], "such as 2026-05-14"),
+        (&["overdue", "24", "--as-of", "14.05.2026"], "such as 2026-05-14"),
         (&["overdue", "units/24"], "units/24"),
         (&["sweep", "--address", "localhost:7878"], "\"localhost:7878\" is not an address"),
         (&["sweep", "--address", "registry=http://a"], "where submission is"),

@@ -143,7 +143,7 @@ fn what_became_of_the_units_of_the_five_reports(server: &Serving) {
     assert_eq!(steps(&found["successors"]), [merged("27787", "Phường Kiến Tường")]);
     assert_eq!(found["successors"][0]["path"], json!(["Tỉnh Tây Ninh"]));
     assert!(found["known_from_date"].is_null());
-    assert!(text.contains("┆  before 01/07/2025 unknown: "), "{text}");
+    assert!(text.contains("┆  since when it holds is unknown: "), "{text}");
     assert!(text.contains("└─ all of it into 27787 Phường Kiến Tường, Tỉnh Tây Ninh"), "{text}");
 
     let (found, text) = lineage("09427", "2026-05-18");

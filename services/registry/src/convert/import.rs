@@ -73,7 +73,7 @@ pub(crate) fn row(position: usize, row: pb::UnitRow) -> Result<Row, BadRow> {
     let scheme = reading.code("scheme", if row.scheme.is_empty() { NSO } else { &row.scheme });
     // A unit that is known can hold none.
     let none = row.code.is_empty() && !row.origin_code.is_empty();
-    let value = if none { None } else { reading.code("code", &row.code) };
+    let value = if none { None } else { reading.own_code(&row.code) };
     let display_name = reading.name(&row.display_name);
     if row.kind() == pb::Kind::Unspecified {
         reading.bad("kind", "is missing, or is no kind that there is");
@@ -162,6 +162,17 @@ impl Reading {
             return Some(text);
         }
         None
+    }
+
+    /// A code by which the unit is to be found: its parent can be called by its name instead of a code, and nobody is to
+    /// take that.
+    fn own_code(&mut self, text: &str) -> Option<String> {
+        let code = self.code("code", text)?;
+        if code.parse::<UnitId>().is_ok() {
+            self.bad("code", "must not be the name of a unit");
+            return None;
+        }
+        Some(code)
     }
 
     /// A code of another unit or of an earlier day, if there is one; of the row's scheme unless another is stated.
@@ -400,7 +411,87 @@ pub(crate) fn import(import: UnitImport) -> pb::UnitImport {
 
 #[cfg(test)]
 mod tests {
+    use dunghan_rpc::field::pb_date;
+
     use super::*;
+
+    /// The fields of the row that do not read, or what was read.
+    fn fields(row: pb::UnitRow) -> Result<Row, Vec<&'static str>> {
+        super::row(3, row).map_err(|bad| bad.problems.iter().map(|one| one.field).collect())
+    }
+
+    fn province() -> pb::UnitRow {
+        pb::UnitRow {
+            code: "24".to_owned(),
+            display_name: "Tỉnh Bắc Ninh".to_owned(),
+            kind: pb::Kind::Tinh.into(),
+            level: pb::Level::Province.into(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_row_says_of_which_unit_it_is_and_under_which_codes() {
+        let day = |text: &str| text.parse::<NaiveDate>().ok();
+        let read = fields(province()).unwrap();
+        assert_eq!((read.position, read.number, read.origin), (3, 4, None));
+        assert_eq!((read.scheme.as_str(), read.value.as_deref()), (NSO, Some("24")));
+        assert_eq!(read.unit, UnitId::new(NSO, "24", None));
+
+        let other = pb::UnitRow {
+            row: 70,
+            scheme: "dinh_danh".to_owned(),
+            code: "H05".to_owned(),
+            origin_scheme: NSO.to_owned(),
+            origin_code: "24".to_owned(),
+            origin_date: day("2025-07-01").map(pb_date),
+            parent_code: "G01".to_owned(),
+            valid_from_date: day("2026-01-01").map(pb_date),
+            valid_through_date: day("2026-12-31").map(pb_date),
+            ..province()
+        };
+        let read = fields(other.clone()).unwrap();
+        assert_eq!((read.number, read.unit), (70, UnitId::new(NSO, "24", day("2025-07-01"))));
+        let parent = read.parent.clone().unwrap();
+        assert_eq!((parent.scheme.as_str(), parent.value.as_str()), ("dinh_danh", "G01"));
+        assert_eq!(read.validity.until, day("2027-01-01"));
+        // And is written as it was read, but for its place.
+        assert_eq!(unit_row(read), pb::UnitRow { row: 0, ..other.clone() });
+
+        let none = fields(pb::UnitRow { code: String::new(), ..other }).unwrap();
+        assert_eq!(none.value, None);
+        // Its own origin is none.
+        let first = pb::UnitRow { origin_code: "24".to_owned(), ..province() };
+        assert_eq!(fields(first).unwrap().origin, None);
+    }
+
+    #[test]
+    fn what_does_not_read_is_told_by_its_field() {
+        let name = UnitId::new(NSO, "24", None).to_string();
+        let date = |text: &str| text.parse().ok().map(pb_date);
+        for (row, expected) in [
+            (pb::UnitRow { code: String::new(), ..province() }, vec!["code"]),
+            (pb::UnitRow { code: "024".to_owned(), ..province() }, vec!["code"]),
+            (pb::UnitRow { scheme: "khac".to_owned(), code: name, ..province() }, vec!["code"]),
+            (pb::UnitRow { parent_scheme: NSO.to_owned(), ..province() }, vec!["parent_scheme"]),
+            (pb::UnitRow { origin_scheme: NSO.to_owned(), ..province() }, vec!["origin_scheme"]),
+            (
+                pb::UnitRow { origin_date: date("2025-07-01"), ..province() },
+                vec!["origin_date", "valid_from_date"],
+            ),
+            (
+                pb::UnitRow {
+                    display_name: "Tỉnh\nBắc Ninh".to_owned(),
+                    origin_code: "2 4".to_owned(),
+                    ..province()
+                },
+                vec!["display_name", "origin_code"],
+            ),
+            (pb::UnitRow { kind: 99, level: 0, ..province() }, vec!["kind", "level"]),
+        ] {
+            assert_eq!(fields(row.clone()).unwrap_err(), expected, "{row:?}");
+        }
+    }
 
     #[test]
     fn no_more_problems_are_listed_than_fit_into_a_message_and_the_last_one_counts_the_rest() {

@@ -51,7 +51,10 @@ fn a_list_of_units_reads_with_or_without_the_columns_that_it_may_have() {
     assert_eq!(row.valid_from_date, day("2025-08-01").map(pb_date));
     assert_eq!(row.valid_through_date, None);
     // A unit that is known can hold no code.
-    assert_eq!((read[1].row, read[1].code.as_str(), read[1].origin_code.as_str()), (3, "", "09427"));
+    assert_eq!(
+        (read[1].row, read[1].code.as_str(), read[1].origin_code.as_str()),
+        (3, "", "09427")
+    );
 }
 
 #[test]

@@ -408,9 +408,10 @@ impl Row {
     fn text(&self) -> String {
         let what = format!("{} {}", self.code, self.display_name);
         let what = hang("  ", "    ", &format!("line {}: {}", self.row, what.trim()));
-        let problems = self.problems.iter().map(|problem| {
-            hang("    ", "      ", &in_field(&problem.field, &problem.message))
-        });
+        let problems = self
+            .problems
+            .iter()
+            .map(|problem| hang("    ", "      ", &in_field(&problem.field, &problem.message)));
         [what].into_iter().chain(problems).collect::<Vec<_>>().join("\n")
     }
 }

@@ -284,7 +284,8 @@ impl Lineage {
     fn origin(&self) -> String {
         let came: HashSet<&str> =
             self.predecessors.iter().map(|one| one.into_unit.as_str()).collect();
-        let mut first = self.predecessors.iter().filter(|one| !came.contains(one.step.unit.as_str()));
+        let mut first =
+            self.predecessors.iter().filter(|one| !came.contains(one.step.unit.as_str()));
         if first.any(|one| one.step.valid_from_date.is_none()) {
             return format!("since when the first of these held is unknown: {SNAPSHOT}");
         }
