@@ -106,7 +106,7 @@ fn main() -> ExitCode {
             one_unit(&testing, &format!("GetUnit ÷ an empty handler, {engine:?}"), &mut table)
                 .await;
             let units = Units::new(testing.channel(&["service"]));
-            copy(&*units.fresh().await.expect("the units"), &mut table);
+            copy(&units.fresh().await.expect("the units"), &mut table);
             testing.stop().await;
         }
     });
