@@ -538,7 +538,7 @@ fn a_reorganisation_that_does_not_hold_is_refused_with_field_and_reason() {
                 display_name: None,
                 level: Some(Level::Province),
             }],
-            vec![("changes[0].retype.level", Invalid)],
+            vec![("changes[0].retype.unit", Invalid)],
         ),
         // Under itself by way of others.
         (vec![transfer("262", "09400")], vec![("changes[0].transfer.parent", Cycle)]),
