@@ -151,7 +151,8 @@ async fn one_unit(testing: &Testing, what: &str, table: &mut Table) {
         }
     }
     empty.stop().await;
-    table.row(what, median(ratios), 1.0 / 0.9, "×");
+    // No less than 0.9 of what the empty one answers.
+    table.row(what, median(ratios), 1.11, "×");
 }
 
 async fn time(client: &mut RegistryServiceClient<Peer>, name: &str) -> f64 {
