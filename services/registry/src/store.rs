@@ -123,11 +123,6 @@ impl Store {
         Ok(version.cast_unsigned())
     }
 
-    /// All units, of one version.
-    pub async fn hierarchy_fetch(&self) -> Result<Hierarchy, Error> {
-        Ok(self.known_fetch().await?.0)
-    }
-
     /// All units, and the reorganisations that hold, without their changes; of one version.
     pub async fn known_fetch(&self) -> Result<(Hierarchy, Vec<Recorded>), Error> {
         loop {

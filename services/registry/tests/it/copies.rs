@@ -46,7 +46,7 @@ async fn a_copy_is_what_is_stored_and_follows_it() {
 
         let place = testing.stop().await;
         let database = Database::open(&place.location, "registry").await.unwrap();
-        let stored = Store::new(database).hierarchy_fetch().await.unwrap();
+        let stored = Store::new(database).known_fetch().await.unwrap().0;
         assert_eq!((histories(&copy), copy.version()), (histories(&stored), stored.version()));
     }
 }
@@ -84,7 +84,7 @@ async fn what_another_replica_imports_is_answered_soon_and_what_this_one_does_at
         assert_eq!((listed.total_size, listed.hierarchy_version), (5, 1));
 
         let replica = Store::new(Database::open(&location, "registry").await.unwrap());
-        let stored = replica.hierarchy_fetch().await.unwrap();
+        let stored = replica.known_fetch().await.unwrap().0;
         let mut unit = stored.get(name("09430", "2025-07-01").parse().unwrap()).unwrap().clone();
         unit.versions[0].display_name = "Xã Đại Đồng Thành".to_owned();
         let keep = EdgeChange::Keep;

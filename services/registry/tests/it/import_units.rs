@@ -46,7 +46,7 @@ async fn told_of(testing: &Testing, versions: &[i64]) {
 async fn stored(testing: Testing) -> Hierarchy {
     let place = testing.stop().await;
     let database = Database::open(&place.location, "registry").await.unwrap();
-    Store::new(database).hierarchy_fetch().await.unwrap()
+    Store::new(database).known_fetch().await.unwrap().0
 }
 
 fn told(answer: &pb::ImportUnitsResponse) -> Vec<(i32, &str, &str)> {

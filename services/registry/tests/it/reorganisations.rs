@@ -588,7 +588,7 @@ async fn a_reorganisation_that_is_corrected_never_was() {
         let place = testing.stop().await;
         let database = dunghan_store::Database::open(&place.location, "registry").await.unwrap();
         let stored = dunghan_registry::store::Store::new(database);
-        let stored = stored.hierarchy_fetch().await.unwrap();
+        let stored = stored.known_fetch().await.unwrap().0;
         assert_eq!((histories(&copy), copy.edges()), (histories(&stored), stored.edges()));
     }
 }
@@ -841,7 +841,7 @@ async fn whatever_was_done_the_tables_hold_what_building_it_again_comes_to() {
             let place = testing.stop().await;
             let database = dunghan_store::Database::open(&place.location, "registry").await;
             let stored = dunghan_registry::store::Store::new(database.unwrap());
-            let stored = stored.hierarchy_fetch().await.unwrap();
+            let stored = stored.known_fetch().await.unwrap().0;
             assert_eq!(histories(&stored), histories(&after));
             assert_eq!((stored.edges(), stored.version()), (after.edges(), after.version()));
         }

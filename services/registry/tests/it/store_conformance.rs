@@ -76,9 +76,9 @@ fn assert_holds(found: &Hierarchy, version: u64, units: Vec<UnitHistory>) {
 #[tokio::test]
 async fn what_is_stored_reads_back_the_same() {
     on_both(async |store| {
-        assert_holds(&store.hierarchy_fetch().await.unwrap(), 0, Vec::new());
+        assert_holds(&store.known_fetch().await.unwrap().0, 0, Vec::new());
         save(&store, 0, &two()).await.unwrap();
-        assert_holds(&store.hierarchy_fetch().await.unwrap(), 1, two());
+        assert_holds(&store.known_fetch().await.unwrap().0, 1, two());
     })
     .await;
 }
@@ -91,7 +91,7 @@ async fn a_unit_is_replaced_whole_and_the_others_stay() {
         units[1].versions = vec![version(Validity::OPEN, "Thủ đô Hà Nội", None)];
         units[1].identifiers.pop();
         save(&store, 1, &units[1..]).await.unwrap();
-        assert_holds(&store.hierarchy_fetch().await.unwrap(), 2, units);
+        assert_holds(&store.known_fetch().await.unwrap().0, 2, units);
     })
     .await;
 }
@@ -105,7 +105,7 @@ async fn whoever_rests_on_an_older_version_writes_nothing() {
             let overtaken = save(&store, read_at, &units).await.unwrap_err();
             assert!(matches!(overtaken, Error::Overtaken), "{overtaken:?}");
         }
-        assert_holds(&store.hierarchy_fetch().await.unwrap(), 1, two());
+        assert_holds(&store.known_fetch().await.unwrap().0, 1, two());
     })
     .await;
 }
@@ -117,7 +117,7 @@ async fn a_write_that_fails_leaves_neither_units_nor_event() {
         units[0].versions[0].parent = Some(UnitId::new(NSO, "99", None));
         let failed = save(&store, 0, &units).await.unwrap_err();
         assert!(matches!(failed, Error::Database(_)), "{failed:?}");
-        assert_holds(&store.hierarchy_fetch().await.unwrap(), 0, Vec::new());
+        assert_holds(&store.known_fetch().await.unwrap().0, 0, Vec::new());
         assert_eq!(store.database().events_after(Position::default(), 10).await.unwrap().len(), 0);
     })
     .await;
@@ -195,10 +195,10 @@ async fn a_reorganisation_reads_back_as_it_was_recorded_with_its_edges() {
         let more = [edge("03", "01", EdgeKind::Merged, "aaaa")];
         let third = recorded("cccc", "2026-01-01", 4);
         record(&store, 3, std::slice::from_ref(&third), EdgeChange::Add(&more)).await.unwrap();
-        assert_eq!(store.hierarchy_fetch().await.unwrap().edges().len(), 4);
+        assert_eq!(store.known_fetch().await.unwrap().0.edges().len(), 4);
         let fourth = recorded("dddd", "2026-01-01", 5);
         record(&store, 4, &[fourth], EdgeChange::Replace(&more)).await.unwrap();
-        assert_eq!(store.hierarchy_fetch().await.unwrap().edges(), more);
+        assert_eq!(store.known_fetch().await.unwrap().0.edges(), more);
     })
     .await;
 }
@@ -265,7 +265,7 @@ async fn whoever_was_overtaken_records_nothing() {
         let failed = record(&store, 1, &[one], EdgeChange::Add(&edges)).await;
         assert!(matches!(failed, Err(Error::Database(_))), "{failed:?}");
         assert_eq!(store.reorganisation_all().await.unwrap(), []);
-        assert_holds(&store.hierarchy_fetch().await.unwrap(), 1, two());
+        assert_holds(&store.known_fetch().await.unwrap().0, 1, two());
         let told = store.database().events_after(Position::default(), 10).await.unwrap();
         assert_eq!(told.len(), 1);
     })
@@ -280,7 +280,7 @@ async fn a_unit_without_versions_stays_known() {
         units[0].versions.clear();
         units[0].identifiers.clear();
         save(&store, 1, &units[..1]).await.unwrap();
-        assert_holds(&store.hierarchy_fetch().await.unwrap(), 2, units);
+        assert_holds(&store.known_fetch().await.unwrap().0, 2, units);
     })
     .await;
 }

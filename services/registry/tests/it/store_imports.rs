@@ -69,7 +69,7 @@ async fn insert(store: &Store, import: &UnitImport, units: &[UnitHistory]) -> Re
 }
 
 async fn assert_stored(store: &Store, version: u64, units: Vec<UnitHistory>) {
-    let found = store.hierarchy_fetch().await.unwrap();
+    let found = store.known_fetch().await.unwrap().0;
     let expected = Hierarchy::build(version, units).unwrap();
     assert_eq!(found.version(), version);
     assert_eq!(found.histories().collect::<Vec<_>>(), expected.histories().collect::<Vec<_>>());
