@@ -27,7 +27,7 @@ use crate::raw::{call_path, refused};
 use crate::setting::{Setting, everywhere};
 use crate::world::{
     self, BAC_NINH, Everything, PERIOD, REGIME, begin, day, dossier, dossier_stream, due, import,
-    nowhere, obligation, put_in_force, record, regime, report, row, start_over, submit, time, unit,
+    nowhere, put_in_force, record, regime, report, row, start_over, submit, time, unit,
 };
 
 everywhere!(
@@ -57,7 +57,8 @@ pub(crate) fn now() -> DateTime<Utc> {
 pub(crate) async fn busy(setting: Setting) -> Testing {
     let testing = world::start(setting, now()).await;
     put_in_force(&testing, regime()).await.unwrap();
-    let second = pb::Regime { name: "regimes/khac".to_owned(), ..regime() };
+    let second =
+        pb::Regime { name: "regimes/khac".to_owned(), form: "forms/text-1".to_owned(), ..regime() };
     put_in_force(&testing, second).await.unwrap();
     submit(&testing, BAC_NINH[0], figure(Figure::Count(78))).await;
     begin(&testing, BAC_NINH[1], figure(Figure::Count(78))).await.unwrap();
@@ -190,7 +191,7 @@ fn receiving(unit: &str) -> pb::CreateRegimeRequest {
 fn owed_below(unit: &str) -> pb::CreateRegimeRequest {
     naming(unit, |regime, subtree| {
         let levels = vec!["commune".to_owned()];
-        regime.debtors = Some(pb::Debtors { subtree, levels, units: Vec::new() });
+        regime.debtors = Some(pb::Debtors { subtree, levels, ..Default::default() });
     })
 }
 
@@ -665,6 +666,7 @@ async fn a_page_token_serves_only_the_call_that_gave_it(setting: Setting) {
     let regimes = |page_token: &str| pb::ListRegimesRequest {
         page_size: 1,
         page_token: page_token.to_owned(),
+        ..Default::default()
     };
     let reorganisations = |page_token: &str| registry::ListReorganisationsRequest {
         page_size: 1,
@@ -815,33 +817,33 @@ async fn a_regime_whose_reports_would_be_due_before_the_cut_off_is_not_put_in_fo
     }
     before.must_be_all_of(&testing).await;
     // The day after the cut-off is the first that can be asked for.
-    put_in_force(&testing, with(pb::Frequency::Month, day_of(15, 0))).await.unwrap();
+    let amending =
+        pb::Regime { amends: REGIME.to_owned(), ..with(pb::Frequency::Month, day_of(15, 0)) };
+    put_in_force(&testing, amending).await.unwrap();
 }
 
 async fn nobody_is_excused_without_a_reason(setting: Setting) {
     let testing = busy(setting).await;
     let before = Everything::of(&testing).await;
-    let mut supervisor = world::compliance(&testing, &["supervisor"]);
-    let waiver = |decision: &str, reason: &str| pb::WaiveObligationRequest {
-        name: obligation(BAC_NINH[2]),
-        decision: decision.to_owned(),
-        reason: reason.to_owned(),
+    let mut supervisor = world::decisions(&testing, &["supervisor"]);
+    let waiver = |document: &str, reason: &str| {
+        let mut request = world::waiver(BAC_NINH[2]);
+        let decision = request.decision.as_mut().unwrap();
+        (decision.document, decision.reason) = (document.to_owned(), reason.to_owned());
+        request
     };
     let refusals = [
-        (refused_by!(supervisor.waive_obligation(waiver("12/QĐ-UBND", ""))), "reason"),
-        (refused_by!(supervisor.waive_obligation(waiver("12/QĐ-UBND", " \t\n"))), "reason"),
-        (refused_by!(supervisor.waive_obligation(waiver("", "Thiên tai"))), "decision"),
+        (refused_by!(supervisor.create_decision(waiver("12/QĐ-UBND", ""))), "decision.reason"),
+        (refused_by!(supervisor.create_decision(waiver("12/QĐ-UBND", " \t\n"))), "decision.reason"),
+        (refused_by!(supervisor.create_decision(waiver("", "Thiên tai"))), "decision.document"),
     ];
     all_name_the_field("REQUIRED_FIELD_MISSING", &refusals);
     let long = "Thiên tai".repeat(300);
-    let refusals =
-        [(refused_by!(supervisor.waive_obligation(waiver("12/QĐ-UBND", &long))), "reason")];
+    let refused = refused_by!(supervisor.create_decision(waiver("12/QĐ-UBND", &long)));
+    let refusals = [(refused, "decision.reason")];
     all_name_the_field("INVALID_FIELD", &refusals);
-    let submitted = pb::WaiveObligationRequest {
-        name: obligation(BAC_NINH[0]),
-        ..waiver("12/QĐ-UBND", "Thiên tai")
-    };
-    let status = supervisor.waive_obligation(submitted).await.unwrap_err();
+    let submitted = world::waiver(BAC_NINH[0]);
+    let status = supervisor.create_decision(submitted).await.unwrap_err();
     let expected = (Code::FailedPrecondition, "ALREADY_SUBMITTED".to_owned());
     assert_eq!(told(&status), expected);
     before.must_be_all_of(&testing).await;

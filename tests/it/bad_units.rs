@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use dunghan_proto::compliance::Standing;
 use dunghan_proto::compliance::affected_obligation::Consequence;
+use dunghan_proto::compliance::obligation::CloseReason;
 use dunghan_proto::registry::RowOutcome;
 use dunghan_proto::registry::change::Change;
 use dunghan_proto::registry::unit_import::State;
@@ -464,8 +466,10 @@ async fn a_day_in_a_closed_period_is_allowed_and_its_consequences_are_told_befor
     let name = obligation(one);
     let request = compliance::ExplainObligationRequest { name, read_time: None };
     let mut operator = crate::world::compliance(&testing, &["operator"]);
-    let gone = operator.explain_obligation(request).await.unwrap_err();
-    assert_eq!(told(&gone), (Code::NotFound, "OBLIGATION_NOT_FOUND".to_owned()));
+    let explained = operator.explain_obligation(request).await.unwrap().into_inner();
+    let gone = explained.obligation.unwrap();
+    let why = (gone.standing(), gone.close_reason());
+    assert_eq!(why, (Standing::Closed, CloseReason::UnitEnded));
     testing.stop().await;
 }
 

@@ -19,7 +19,9 @@ use self::client::{Client, PATIENCE, Record};
 use self::outcome::{Outcome, by_name, told};
 use self::stage::{Blow, Stage, What, each};
 use crate::setting::Setting;
-use crate::world::{self, department, import, import_all, put_in_force, row, start_over, time};
+use crate::world::{
+    self, PERIOD, department, import, import_all, put_in_force, row, start_over, time,
+};
 
 const COMMUNES: usize = 30;
 const REGIMES: usize = 3;
@@ -50,6 +52,14 @@ fn regime(number: usize) -> String {
     format!("regimes/r{number}")
 }
 
+/// What is owed under a regime: the first is monthly, each other asks once for more; all are due on the same day.
+fn period(regime: usize) -> String {
+    match regime {
+        0 => PERIOD.to_owned(),
+        months => format!("2026-0{months}-15--2026-05-14"),
+    }
+}
+
 /// A write that the client has in mind. The same can be done in another run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Write {
@@ -71,7 +81,15 @@ async fn set_up(testing: &Testing, communes: usize) {
     let imported = import(testing, communes.collect()).await.unwrap();
     assert_eq!(imported.problems, []);
     for number in 0..REGIMES {
-        let regime = pb::Regime { name: regime(number), ..world::regime() };
+        let monthly = pb::Regime { name: regime(number), ..world::regime() };
+        let regime = match number {
+            0 => monthly,
+            _ => pb::Regime {
+                frequency: pb::Frequency::Once.into(),
+                once_period: period(number),
+                ..monthly
+            },
+        };
         put_in_force(testing, regime).await.unwrap();
     }
 }

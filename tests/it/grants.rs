@@ -148,12 +148,19 @@ async fn a_grant_over_a_regime_shows_what_is_under_it_and_nothing_else_until_it_
 ) {
     let testing = start(setting, time("2026-05-18 09:00:00")).await;
     put_in_force(&testing, regime()).await.unwrap();
-    let other = compliance::Regime { name: OTHER.to_owned(), ..regime() };
+    let other =
+        compliance::Regime { name: OTHER.to_owned(), form: "forms/text-1".to_owned(), ..regime() };
     put_in_force(&testing, other).await.unwrap();
-    compliance(&testing, &["operator"]).run_sweep(compliance::RunSweepRequest {}).await.unwrap();
+    compliance(&testing, &["operator"])
+        .run_sweep(compliance::RunSweepRequest::default())
+        .await
+        .unwrap();
     let own = submit(&testing, BAC_NINH[0], report(INDICATOR, Figure::Count(30))).await;
-    let others =
-        submission::Report { regime: OTHER.to_owned(), ..report(INDICATOR, Figure::Count(40)) };
+    let others = submission::Report {
+        regime: OTHER.to_owned(),
+        values: Vec::new(),
+        ..report(INDICATOR, Figure::Count(40))
+    };
     let others = submit(&testing, BAC_NINH[1], others).await;
 
     let mut lan = Somebody::new(setting, &testing, "lan");

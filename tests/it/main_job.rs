@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use dunghan_proto::compliance as pb;
-use dunghan_proto::compliance::Standing::{self, Late, Missing, OnTime, Open, Waived};
+use dunghan_proto::compliance::Standing::{self, DueSoon, Late, Missing, OnTime, Open, Waived};
 use dunghan_proto::submission::Ratio;
 use dunghan_proto::submission::value::Figure;
 use dunghan_rpc::field;
@@ -16,9 +16,9 @@ use tonic::{Code, Streaming};
 use crate::roll_up::{INDICATOR, add_up};
 use crate::setting::{Setting, everywhere};
 use crate::world::{
-    BAC_NINH, Everything, GIA_LAI, PERIOD, REGIME, begin, compliance, department, due, hand_over,
-    just_before, notices, obligation, put_in_force, regime, report, start, start_over, submit,
-    time, unit,
+    BAC_NINH, Everything, GIA_LAI, PERIOD, REGIME, begin, compliance, decisions, department, due,
+    hand_over, just_before, notices, obligation, put_in_force, regime, report, start, start_over,
+    submit, time, unit, waiver,
 };
 
 everywhere!(what_is_due_is_known_at_every_moment_and_told_once);
@@ -90,7 +90,7 @@ async fn rate(testing: &Testing, scope: &str, at: Option<DateTime<Utc>>) -> [i32
 async fn sweep(testing: &Testing) -> i32 {
     let sweeps = (0..6).map(|_| async {
         let mut operator = compliance(testing, &["operator"]);
-        operator.run_sweep(pb::RunSweepRequest {}).await.unwrap().into_inner()
+        operator.run_sweep(pb::RunSweepRequest::default()).await.unwrap().into_inner()
     });
     let sweeps = join_all(sweeps).await;
     assert!(sweeps.iter().all(|sweep| sweep.unverified_count == 0), "{sweeps:?}");
@@ -139,20 +139,15 @@ async fn what_is_due_is_known_at_every_moment_and_told_once(setting: Setting) {
     // One hands in with days to spare, one in the last microsecond; a third begins; one is excused.
     testing.clock.set(time("2026-05-18 16:00:00"));
     submit(&testing, first, report(INDICATOR, Figure::Count(70))).await;
-    let waiver = pb::WaiveObligationRequest {
-        name: obligation(third),
-        decision: "12/QĐ-UBND".to_owned(),
-        reason: "Thiên tai".to_owned(),
-    };
-    compliance(&testing, &[&bac_ninh]).waive_obligation(waiver.clone()).await.unwrap();
-    let again = compliance(&testing, &[&bac_ninh]).waive_obligation(waiver.clone()).await;
+    decisions(&testing, &[&bac_ninh]).create_decision(waiver(third)).await.unwrap();
+    let again = decisions(&testing, &[&bac_ninh]).create_decision(waiver(third)).await;
     let again = refusal(&again.unwrap_err());
     assert_eq!(again, (Code::AlreadyExists, "ALREADY_WAIVED".to_owned()));
     let late = begin(&testing, second, report(INDICATOR, Figure::Count(5))).await.unwrap();
     testing.clock.set(just_before(due()));
     let ratio = Figure::Ratio(Ratio { numerator: 30, denominator: 40 });
     submit(&testing, fifth, report(INDICATOR, ratio)).await;
-    let before = of_all([OnTime, Open, Waived, Open, OnTime, Open]);
+    let before = of_all([OnTime, DueSoon, Waived, DueSoon, OnTime, DueSoon]);
     assert_eq!(standings(&testing, &everywhere, None).await, before);
     assert_eq!(rate(&testing, "24", None).await, [3, 1, 0, 0, 2, 1]);
     assert_eq!(rate(&testing, "52", None).await, [2, 1, 0, 0, 1, 0]);
@@ -228,11 +223,12 @@ async fn what_is_due_is_known_at_every_moment_and_told_once(setting: Setting) {
     assert_eq!(next(&mut from_the_first).await, (in_may.clone(), token));
     assert_eq!(next(&mut from_the_first).await, (in_june, last));
 
+    let handed_in = of_all([OnTime, DueSoon, Waived, DueSoon, DueSoon, DueSoon]);
     // What was so then is still answered as it was then.
     for (then, seen) in [
         (time("2026-05-04 09:00:00"), of_all([Open; 6])),
-        (time("2026-05-18 15:59:59"), of_all([Open; 6])),
-        (time("2026-05-18 16:00:00"), of_all([OnTime, Open, Waived, Open, Open, Open])),
+        (time("2026-05-18 15:59:59"), of_all([DueSoon; 6])),
+        (time("2026-05-18 16:00:00"), handed_in),
         (just_before(due()), before),
         (due(), at_due),
         (time("2026-05-20 01:00:00"), after),
@@ -244,7 +240,7 @@ async fn what_is_due_is_known_at_every_moment_and_told_once(setting: Setting) {
     let told = explained(&testing, second, due()).await;
     assert_eq!(told, (Missing, vec![in_may]));
     let told = explained(&testing, second, just_before(due())).await;
-    assert_eq!(told, (Open, vec![]));
+    assert_eq!(told, (DueSoon, vec![]));
 
     let stopping = tokio::spawn(testing.stop());
     nothing_more(again).await;

@@ -102,12 +102,21 @@ pub(crate) fn filled(message: &MessageDescriptor) -> DynamicMessage {
         let value = match (field.name(), field.kind()) {
             ("regime", Kind::String) => Value::String("regimes/none".to_owned()),
             ("form", Kind::String) => Value::String("forms/none-1".to_owned()),
-            ("period", Kind::String) => Value::String("202605".to_owned()),
+            ("period" | "first_period" | "last_period", Kind::String) => {
+                Value::String("202605".to_owned())
+            }
             (_, Kind::String) => Value::String("x".to_owned()),
             (_, Kind::Int32) => Value::I32(1),
             (_, Kind::Int64) => Value::I64(1),
             (_, Kind::Enum(_)) => Value::EnumNumber(1),
             (_, Kind::Message(part)) if ours(part.package_name()) => Value::Message(filled(&part)),
+            (_, Kind::Message(part)) if part.full_name() == "google.type.Date" => {
+                let mut date = DynamicMessage::new(part);
+                for (field, value) in [("year", 2026), ("month", 5), ("day", 14)] {
+                    date.set_field_by_name(field, Value::I32(value));
+                }
+                Value::Message(date)
+            }
             (_, Kind::Message(part)) => Value::Message(DynamicMessage::new(part)),
             (name, kind) => panic!("{name}: nothing to fill {kind:?} with"),
         };

@@ -48,7 +48,7 @@ async fn sweeps(testing: &mut Testing) -> [i32; 6] {
     let peers = each(testing, "compliance", &["operator"]);
     let sweeps = (0..3).flat_map(|_| &peers).map(|peer| async {
         let mut operator = ComplianceServiceClient::new(peer.clone());
-        operator.run_sweep(pb::RunSweepRequest {}).await.unwrap().into_inner()
+        operator.run_sweep(pb::RunSweepRequest::default()).await.unwrap().into_inner()
     });
     let mut sum = [0; 6];
     for one in join_all(sweeps).await {

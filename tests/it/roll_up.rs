@@ -2,15 +2,15 @@
 
 use dunghan_proto::aggregation::aggregation_service_client::AggregationServiceClient;
 use dunghan_proto::aggregation::{GetRollUpRequest, RollUp};
-use dunghan_proto::compliance::{GetReportingRateRequest, WaiveObligationRequest};
+use dunghan_proto::compliance::GetReportingRateRequest;
 use dunghan_proto::submission::Ratio;
 use dunghan_proto::submission::value::Figure;
 use dunghan_testkit::Testing;
 
 use crate::setting::{Setting, everywhere};
 use crate::world::{
-    BAC_NINH, PERIOD, REGIME, compliance, obligation, put_in_force, regime, report, start, submit,
-    time, unit,
+    BAC_NINH, PERIOD, REGIME, compliance, decisions, put_in_force, regime, report, start, submit,
+    time, unit, waiver,
 };
 
 everywhere!(a_total_and_the_reporting_rate_speak_of_the_same_units);
@@ -43,12 +43,8 @@ async fn a_total_and_the_reporting_rate_speak_of_the_same_units(setting: Setting
     let second = submit(&testing, BAC_NINH[1], report(INDICATOR, Figure::Count(70))).await;
     submit(&testing, BAC_NINH[2], report("staff_with_computer", Figure::Count(7))).await;
     let mut compliance = compliance(&testing, &[&supervisor]);
-    let waiver = WaiveObligationRequest {
-        name: obligation(BAC_NINH[3]),
-        decision: "12/QĐ-UBND".to_owned(),
-        reason: "Thiên tai".to_owned(),
-    };
-    compliance.waive_obligation(waiver).await.unwrap();
+    let mut decisions = decisions(&testing, &[&supervisor]);
+    decisions.create_decision(waiver(BAC_NINH[3])).await.unwrap();
 
     let sum = add_up(&testing, &supervisor, &province).await;
     let in_total = (sum.total, sum.numerator_total, sum.denominator_total);

@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use dunghan_calendar::zone;
 use dunghan_hierarchy::{NSO, UnitId};
 use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
+use dunghan_proto::compliance::decision_service_client::DecisionServiceClient;
 use dunghan_proto::compliance::dossier_service_client::DossierServiceClient;
 use dunghan_proto::compliance::notice_service_client::NoticeServiceClient;
 use dunghan_proto::compliance::record_dossiers_request::{Header, Message, Row};
@@ -30,6 +31,24 @@ pub(crate) const GIA_LAI: [&str; 2] = ["21583", "21733"];
 
 /// No bell: sweeps run at the start, and when a test asks.
 const QUIET: [(&str, &str); 1] = [("compliance.sweep_cron", "")];
+
+/// Excuses a unit, by its code, from its report for [`PERIOD`] under [`REGIME`].
+pub(crate) fn waiver(code: &str) -> compliance::CreateDecisionRequest {
+    let decision = compliance::Decision {
+        scope: unit(code),
+        regime: REGIME.to_owned(),
+        period: PERIOD.to_owned(),
+        outcome: Some(compliance::decision::Outcome::Waiver(compliance::Waiver {})),
+        document: "12/QĐ-UBND".to_owned(),
+        reason: "Thiên tai".to_owned(),
+        ..compliance::Decision::default()
+    };
+    compliance::CreateDecisionRequest { decision: Some(decision), ..Default::default() }
+}
+
+pub(crate) fn decisions(testing: &Testing, grants: &[&str]) -> DecisionServiceClient<Peer> {
+    DecisionServiceClient::new(testing.channel(grants))
+}
 
 pub(crate) fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()

@@ -10,8 +10,8 @@ use crate::{Period, WorkingCalendar, period::ymd};
 /// How a regime fixes the date by which a report is due. The due time is the midnight that ends that date
 /// ([`crate::zone::end_of`]).
 ///
-/// In serde a table: `{ working_days_after_cut_off = 3 }`, `{ day = 17, month = "last" }` or
-/// `{ day = 25, month = 11 }`.
+/// In serde a table: `{ working_days_after_cut_off = 3 }`, `{ day = 17, month = "last" }`,
+/// `{ day = 25, month = 11 }` or `{ date = "2024-06-24" }`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Table", into = "Table")]
 pub enum DueRule {
@@ -21,6 +21,8 @@ pub enum DueRule {
     /// A fixed day, 1 to 31, such as the 25th of the last month (the same decree, article 13(1)). In a month that
     /// is shorter, its last day.
     DayOfMonth { day: u8, month: DueMonth },
+    /// That date, for a report that is asked for once.
+    On(NaiveDate),
 }
 
 /// The month of a fixed due day. In serde `"last"` or a number.
@@ -50,7 +52,7 @@ pub enum DueRuleError {
     Day(u8),
     #[error("due month {0} is not within 1 to 12")]
     Month(u8),
-    #[error("a due rule has either working_days_after_cut_off, or day and month")]
+    #[error("a due rule has either working_days_after_cut_off, or day and month, or date")]
     Shape,
 }
 
@@ -97,6 +99,7 @@ impl DueRule {
                 };
                 ymd(year, month, day.max(1).into())
             }
+            Self::On(date) => date,
         };
         match policy {
             DayOffPolicy::Keep => date,
@@ -177,15 +180,18 @@ struct Table {
     day: Option<u8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     month: Option<DueMonth>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    date: Option<NaiveDate>,
 }
 
 impl TryFrom<Table> for DueRule {
     type Error = DueRuleError;
 
     fn try_from(table: Table) -> Result<Self, DueRuleError> {
-        match (table.working_days_after_cut_off, table.day, table.month) {
-            (Some(days), None, None) => Ok(Self::WorkingDaysAfterCutOff(days)),
-            (None, Some(day), Some(month)) => Self::day_of_month(day, month),
+        match (table.working_days_after_cut_off, table.day, table.month, table.date) {
+            (Some(days), None, None, None) => Ok(Self::WorkingDaysAfterCutOff(days)),
+            (None, Some(day), Some(month), None) => Self::day_of_month(day, month),
+            (None, None, None, Some(date)) => Ok(Self::On(date)),
             _ => Err(DueRuleError::Shape),
         }
     }
@@ -193,13 +199,15 @@ impl TryFrom<Table> for DueRule {
 
 impl From<DueRule> for Table {
     fn from(rule: DueRule) -> Self {
+        let nothing = Self { working_days_after_cut_off: None, day: None, month: None, date: None };
         match rule {
             DueRule::WorkingDaysAfterCutOff(days) => {
-                Self { working_days_after_cut_off: Some(days), day: None, month: None }
+                Self { working_days_after_cut_off: Some(days), ..nothing }
             }
             DueRule::DayOfMonth { day, month } => {
-                Self { working_days_after_cut_off: None, day: Some(day), month: Some(month) }
+                Self { day: Some(day), month: Some(month), ..nothing }
             }
+            DueRule::On(date) => Self { date: Some(date), ..nothing },
         }
     }
 }
@@ -294,6 +302,15 @@ mod tests {
     }
 
     #[test]
+    fn a_report_asked_for_once_is_due_on_the_date_stated() {
+        // A Saturday.
+        let rule = DueRule::On(date("2024-06-22"));
+        assert_eq!(due(rule, "2023-01-01--2024-05-31", DayOffPolicy::Keep), date("2024-06-22"));
+        let moved = due(rule, "2023-01-01--2024-05-31", DayOffPolicy::NextWorkingDay);
+        assert_eq!(moved, date("2024-06-24"));
+    }
+
+    #[test]
     fn a_rule_with_an_impossible_day_or_month_is_refused_and_yet_has_an_answer() {
         assert_eq!(DueRule::day_of_month(0, DueMonth::Last), Err(DueRuleError::Day(0)));
         assert_eq!(DueRule::day_of_month(32, DueMonth::Last), Err(DueRuleError::Day(32)));
@@ -308,6 +325,7 @@ mod tests {
             DueRule::WorkingDaysAfterCutOff(3),
             day_of(17, DueMonth::Last),
             day_of(25, DueMonth::Number(11)),
+            DueRule::On(date("2024-06-24")),
         ] {
             assert_eq!(DueRule::try_from(Table::from(rule)), Ok(rule));
         }
@@ -315,10 +333,19 @@ mod tests {
             working_days_after_cut_off: Some(1),
             day: Some(1),
             month: Some(DueMonth::Last),
+            date: None,
         };
         assert_eq!(DueRule::try_from(both), Err(DueRuleError::Shape));
-        let no_month = Table { working_days_after_cut_off: None, day: Some(1), month: None };
+        let no_month =
+            Table { working_days_after_cut_off: None, day: Some(1), month: None, date: None };
         assert_eq!(DueRule::try_from(no_month), Err(DueRuleError::Shape));
+        let dated_month = Table {
+            working_days_after_cut_off: None,
+            day: None,
+            month: Some(DueMonth::Last),
+            date: Some(date("2024-06-24")),
+        };
+        assert_eq!(DueRule::try_from(dated_month), Err(DueRuleError::Shape));
     }
 
     #[test]

@@ -10,11 +10,15 @@
 
 pub mod clock;
 pub mod due;
+pub mod lunar;
 pub mod period;
+mod statutory;
 pub mod term;
 pub mod working;
 pub mod zone;
 
+#[cfg(test)]
+mod due_dates;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
@@ -22,8 +26,10 @@ mod properties;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use due::{DayOffPolicy, DueMonth, DueRule, DueRuleError};
+pub use lunar::LunarDate;
 pub use period::{Family, Frequency, Period, PeriodError, Window};
 pub use term::{Completion, Due, Granularity, OfficeHours, OfficeHoursError, Term, TermError};
 pub use working::{
-    CalendarError, Certainty, Day, DayKind, DayProblem, SpecialDay, SpecialKind, WorkingCalendar,
+    Amended, CalendarError, Certainty, Day, DayKind, DayProblem, SpecialDay, SpecialKind,
+    WorkingCalendar,
 };

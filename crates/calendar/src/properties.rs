@@ -1,12 +1,15 @@
 //! What holds for every date, period and term, not only for those in the tables.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use proptest::prelude::*;
 
 use crate::{
-    Completion, DayOffPolicy, Due, DueMonth, DueRule, Family, Frequency, Granularity, OfficeHours,
-    Period, Term, WorkingCalendar,
+    Amended, Certainty, Completion, DayOffPolicy, Due, DueMonth, DueRule, Family, Frequency,
+    Granularity, OfficeHours, Period, SpecialDay, SpecialKind, Term, WorkingCalendar,
     fixture::{date, official},
+    working::is_weekend,
     zone,
 };
 
@@ -78,7 +81,31 @@ fn due_rules() -> impl Strategy<Value = DueRule> {
     prop_oneof![
         (0..400_u16).prop_map(DueRule::WorkingDaysAfterCutOff),
         (any::<u8>(), months).prop_map(|(day, month)| DueRule::DayOfMonth { day, month }),
+        dates().prop_map(DueRule::On),
     ]
+}
+
+/// What might be said of days of 2025 to 2029, each once: some of these years are decided, some computed.
+fn amendments() -> impl Strategy<Value = Vec<Amended>> {
+    let kinds = proptest::sample::select(SpecialKind::ALL.to_vec());
+    let certainties = proptest::sample::select(vec![Certainty::Official, Certainty::Estimated]);
+    let said = (days_from("2025-01-01", 1_800), proptest::option::of(kinds), certainties);
+    proptest::collection::vec(said, 0..60).prop_map(|said| {
+        let amended = |(date, kind, certainty)| match kind {
+            // Only a day of rest can be one.
+            Some(SpecialKind::SwappedWorkday) if !is_weekend(date) => {
+                Amended::Ordinary { date, certainty }
+            }
+            Some(kind) => Amended::Special(SpecialDay {
+                certainty,
+                ..SpecialDay::new(date, kind, "Theo quyết định")
+            }),
+            None => Amended::Ordinary { date, certainty },
+        };
+        let by_date: BTreeMap<_, _> =
+            said.into_iter().map(|said| (said.0, amended(said))).collect();
+        by_date.into_values().collect()
+    })
 }
 
 thread_local! {
@@ -181,6 +208,41 @@ proptest! {
             let to = calendar.add_working_days(from, n);
             prop_assert!(to <= calendar.add_working_days(from + chrono::Days::new(later), n));
             prop_assert!(to <= calendar.add_working_days(from, n + more));
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn an_amendment_decides_its_days_and_leaves_what_others_decided(
+        said in amendments(),
+        split in 0..60_usize,
+    ) {
+        with_calendar(|calendar| {
+            let amended = calendar.amended(said.clone()).expect("no month of rest");
+            for said in &said {
+                let day = amended.day(said.date());
+                prop_assert_eq!(day.certainty, said.certainty());
+                match said {
+                    Amended::Special(special) => {
+                        prop_assert_eq!(amended.special(said.date()), Some(special));
+                        prop_assert_eq!(day.kind, special.kind.into());
+                    }
+                    Amended::Ordinary { date, .. } => {
+                        prop_assert_eq!(amended.special(*date), None);
+                        prop_assert_eq!(day.kind.is_working(), !is_weekend(*date));
+                    }
+                }
+            }
+            // Of all other days at most a computed one becomes ordinary, its holiday's chief day being spoken of.
+            let others = date("2024-12-01").iter_days().take_while(|date| date.year() < 2031);
+            for other in others.filter(|date| said.iter().all(|said| said.date() != *date)) {
+                let (before, after) = (calendar.special(other), amended.special(other));
+                let computed = before.is_some_and(|day| day.source.ends_with("(dự kiến)"));
+                prop_assert!(before == after || (computed && after.is_none()), "{other}");
+            }
+            let (first, then) = said.split_at(split.min(said.len()));
+            let in_two = calendar.amended(first.to_vec()).and_then(|one| one.amended(then.to_vec()));
+            prop_assert_eq!(in_two.expect("no month of rest"), amended);
             Ok(())
         })?;
     }

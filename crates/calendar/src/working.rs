@@ -2,19 +2,23 @@
 //!
 //! Monday to Friday, less public holidays (Labour Code 2019, article 112) and the days off given in lieu of those
 //! that fall on a day of rest (article 111(3)), plus the Saturdays that the Government declares worked in exchange
-//! for a day off. The calendar keeps the days that differ from their weekday, as rows; where they come from and how
-//! they are amended is left to others, and an amended calendar is a new value of its own
+//! for a day off. The calendar keeps what was said of days, and computes the holidays of which nobody said anything
+//! yet. Where what is said comes from is left to others; an amended calendar is a new value of its own
 //! [`WorkingCalendar::version`].
 //!
 //! Counting happens between 1 January 1900 and 31 December 2299: it begins no earlier, and what would end later
 //! ends there.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use chrono::{Datelike, NaiveDate, Weekday};
 use serde::{Deserialize, Serialize};
 
-use crate::period::iso_date;
+use crate::{period::iso_date, statutory};
 
 const FIRST: NaiveDate = limit(1900, 1, 1);
 const LAST: NaiveDate = limit(2299, 12, 31);
@@ -23,16 +27,6 @@ const LAST: NaiveDate = limit(2299, 12, 31);
 const LONGEST_REST: usize = 31;
 
 const COLUMNS: [&str; 6] = ["date", "name_vi", "kind", "weekday", "certainty", "source"];
-
-/// Public holidays of a fixed date, with the year from which each is one. The last by Resolution 28/2026/QH16. The
-/// 2nd of September has one more day, before or after it, that is decided year by year.
-const FIXED: [(u32, u32, i32, &str); 5] = [
-    (1, 1, i32::MIN, "Tết Dương lịch"),
-    (4, 30, i32::MIN, "Ngày Chiến thắng"),
-    (5, 1, i32::MIN, "Ngày Quốc tế Lao động"),
-    (9, 2, i32::MIN, "Quốc khánh"),
-    (11, 24, 2026, "Ngày Văn hóa Việt Nam"),
-];
 
 /// Why rows make no calendar.
 #[derive(Debug, thiserror::Error)]
@@ -176,6 +170,44 @@ impl SpecialDay {
     }
 }
 
+/// What is said of one day from now on, whatever was said of it before.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Amended {
+    /// This, and not what its weekday makes it.
+    Special(SpecialDay),
+    /// What its weekday makes it after all, although it was special before or would be a holiday by law.
+    Ordinary { date: NaiveDate, certainty: Certainty },
+}
+
+impl Amended {
+    pub fn date(&self) -> NaiveDate {
+        match self {
+            Self::Special(day) => day.date,
+            Self::Ordinary { date, .. } => *date,
+        }
+    }
+
+    pub fn certainty(&self) -> Certainty {
+        match self {
+            Self::Special(day) => day.certainty,
+            Self::Ordinary { certainty, .. } => *certainty,
+        }
+    }
+
+    fn special(&self) -> Option<&SpecialDay> {
+        match self {
+            Self::Special(day) => Some(day),
+            Self::Ordinary { .. } => None,
+        }
+    }
+}
+
+impl From<SpecialDay> for Amended {
+    fn from(day: SpecialDay) -> Self {
+        Self::Special(day)
+    }
+}
+
 /// What a day is to those who work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -219,14 +251,18 @@ pub struct Day {
 
 /// Which days are worked. Immutable; an amendment makes another.
 ///
-/// A year is covered when at least one public holiday of it was given, and official when one of those is. A year
-/// that is not covered has the rows given for it and the public holidays of a fixed date (01/01, 30/04, 01/05,
-/// 02/09; 24/11 from 2026), nothing in lieu and nothing lunar, and is [`Certainty::Estimated`].
+/// Each holiday has a chief day: 01/01, the first of Tết, Hùng Kings' day, 30/04, 01/05, 02/09, 24/11 from 2026. As
+/// long as nothing was said of it, the days off that the law gives for it, in lieu too, are computed and are
+/// [`Certainty::Estimated`]. Once something was, nothing of that holiday is computed any more: whoever decides on Tết
+/// says all of its days. What was said of a day always goes before what is computed of it.
+///
+/// A year is official when something official was said of each of its chief days. Outside the years 1900 to 2299 there
+/// are weekends only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkingCalendar {
-    days: BTreeMap<NaiveDate, SpecialDay>,
-    /// The covered years.
-    years: BTreeMap<i32, Certainty>,
+    /// What was said of days, by date.
+    days: BTreeMap<NaiveDate, Amended>,
+    official_years: BTreeSet<i32>,
     version: String,
 }
 
@@ -249,7 +285,7 @@ impl WorkingCalendar {
             let [date, name_vi, kind, weekday, certainty, source] =
                 columns.map(|column| record.get(column).unwrap_or_default());
             read_day(date, name_vi, kind, weekday, certainty, source)
-                .and_then(|day| keep(&mut days, day))
+                .and_then(|day| keep(&mut days, day.into()))
                 .map_err(|problem| CalendarError::Row { row, problem })?;
         }
         Self::of(days)
@@ -263,51 +299,83 @@ impl WorkingCalendar {
     /// Friday; and days that leave more than 31 days in a row without a working day, for then counting might never
     /// end.
     pub fn from_days(days: impl IntoIterator<Item = SpecialDay>) -> Result<Self, CalendarError> {
-        let mut kept = BTreeMap::new();
-        for (row, day) in (1..).zip(days) {
-            keep(&mut kept, day).map_err(|problem| CalendarError::Row { row, problem })?;
-        }
-        Self::of(kept)
+        Self::of(kept(days.into_iter().map(Amended::Special))?)
     }
 
-    fn of(days: BTreeMap<NaiveDate, SpecialDay>) -> Result<Self, CalendarError> {
-        let mut years = BTreeMap::new();
-        for day in days.values().filter(|day| day.kind == SpecialKind::Public) {
-            let certainty = years.entry(day.date.year()).or_insert(day.certainty);
-            *certainty = day.certainty.min(*certainty);
-        }
-        let version = fingerprint(days.values());
-        let calendar = Self { days, years, version };
-        // A rest that is longer than its weekends holds one of the rows, so looking from each row finds every one.
-        let endless = |from: &&NaiveDate| {
-            from.iter_days().take(LONGEST_REST + 1).all(|date| !calendar.is_working(date))
+    /// This calendar, with other things said of these days, in any order. So too a province's calendar: the
+    /// nation's, amended by the province's own days.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`WorkingCalendar::from_days`], of these days and of the whole that comes of them.
+    pub fn amended(&self, days: impl IntoIterator<Item = Amended>) -> Result<Self, CalendarError> {
+        let mut all = self.days.clone();
+        all.extend(kept(days)?);
+        Self::of(all)
+    }
+
+    fn of(days: BTreeMap<NaiveDate, Amended>) -> Result<Self, CalendarError> {
+        let official = |date: &NaiveDate| {
+            days.get(date).is_some_and(|said| said.certainty() == Certainty::Official)
         };
-        match calendar.days.keys().find(endless) {
-            Some(from) => Err(CalendarError::NoWorkingDay { from: *from }),
+        let years: BTreeSet<_> = days.keys().map(|date| date.year()).collect();
+        let official_years = years
+            .into_iter()
+            .filter(|year| statutory::days_off(*year).iter().all(|off| official(&off.chief)))
+            .collect();
+        let version = fingerprint(days.values());
+        let calendar = Self { days, official_years, version };
+        let worked = |date: &NaiveDate| calendar.is_working(*date);
+        // No rest is that long by law alone, so one that is holds a day that something was said of.
+        let endless = |said: &NaiveDate| {
+            let until = said.iter_days().rev().take(LONGEST_REST + 1);
+            let from = until.take_while(|date| !worked(date)).last()?;
+            (!from.iter_days().take(LONGEST_REST + 1).any(|date| worked(&date))).then_some(from)
+        };
+        match calendar.days.keys().find_map(endless) {
+            Some(from) => Err(CalendarError::NoWorkingDay { from }),
             None => Ok(calendar),
         }
     }
 
-    /// A fingerprint of all its rows: 16 hexadecimal digits, the same whatever their order, another whenever
-    /// anything in them changes. It tells calendars apart and is no safeguard against forgery (64-bit FNV-1a).
+    /// A fingerprint of all that was said of days: 16 hexadecimal digits, the same whatever the order, another
+    /// whenever anything said changes. It tells calendars apart and is no safeguard against forgery (64-bit FNV-1a).
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Its rows, by date.
+    /// The years whose days rest on decisions, the first first.
+    pub fn official_years(&self) -> impl Iterator<Item = i32> {
+        self.official_years.iter().copied()
+    }
+
+    /// The special days that were given to it, by date; none that is computed.
     pub fn days(&self) -> impl Iterator<Item = &SpecialDay> {
-        self.days.values()
+        self.days.values().filter_map(Amended::special)
+    }
+
+    /// What makes that day another than its weekday does: said or computed. `None` for an ordinary day.
+    pub fn special(&self, date: NaiveDate) -> Option<&SpecialDay> {
+        match self.days.get(&date) {
+            Some(said) => said.special(),
+            None => {
+                let mut computed = statutory::days_off(date.year()).iter();
+                let off = computed
+                    .find(|off| off.day.date == date && !self.days.contains_key(&off.chief))?;
+                Some(&off.day)
+            }
+        }
     }
 
     /// What that day is. Any date has an answer.
     pub fn day(&self, date: NaiveDate) -> Day {
-        let year = self.years.get(&date.year()).copied();
-        let (name, certainty) = match self.days.get(&date) {
-            Some(day) => (Some(day.name_vi.clone()).filter(|name| !name.is_empty()), day.certainty),
-            None => {
-                (self.fixed_holiday(date).map(str::to_owned), year.unwrap_or(Certainty::Estimated))
-            }
+        let certainty = match self.days.get(&date) {
+            Some(said) => said.certainty(),
+            None if self.official_years.contains(&date.year()) => Certainty::Official,
+            None => Certainty::Estimated,
         };
+        let name =
+            self.special(date).map(|day| day.name_vi.clone()).filter(|name| !name.is_empty());
         Day { kind: self.kind(date), name, certainty }
     }
 
@@ -365,23 +433,11 @@ impl WorkingCalendar {
     }
 
     fn kind(&self, date: NaiveDate) -> DayKind {
-        match self.days.get(&date) {
+        match self.special(date) {
             Some(day) => day.kind.into(),
-            None if self.fixed_holiday(date).is_some() => DayKind::Holiday,
             None if is_weekend(date) => DayKind::Weekend,
             None => DayKind::Working,
         }
-    }
-
-    /// The name of the holiday that `date` always is. A covered year's rows say all of its holidays themselves.
-    fn fixed_holiday(&self, date: NaiveDate) -> Option<&'static str> {
-        if self.years.contains_key(&date.year()) {
-            return None;
-        }
-        let holiday = FIXED.iter().find(|(month, day, since, _)| {
-            (date.month(), date.day()) == (*month, *day) && *since <= date.year()
-        });
-        holiday.map(|(.., name)| *name)
     }
 }
 
@@ -429,35 +485,52 @@ fn read_day(
     Ok(day)
 }
 
-fn keep(days: &mut BTreeMap<NaiveDate, SpecialDay>, day: SpecialDay) -> Result<(), DayProblem> {
-    if !(FIRST..=LAST).contains(&day.date) {
-        return Err(DayProblem::Year(day.date));
+fn kept(
+    days: impl IntoIterator<Item = Amended>,
+) -> Result<BTreeMap<NaiveDate, Amended>, CalendarError> {
+    let mut kept = BTreeMap::new();
+    for (row, day) in (1..).zip(days) {
+        keep(&mut kept, day).map_err(|problem| CalendarError::Row { row, problem })?;
     }
-    if day.kind == SpecialKind::SwappedWorkday && !is_weekend(day.date) {
-        return Err(DayProblem::WorkedAnyway { date: day.date });
+    Ok(kept)
+}
+
+fn keep(days: &mut BTreeMap<NaiveDate, Amended>, said: Amended) -> Result<(), DayProblem> {
+    let date = said.date();
+    if !(FIRST..=LAST).contains(&date) {
+        return Err(DayProblem::Year(date));
     }
-    match days.insert(day.date, day) {
-        Some(earlier) => Err(DayProblem::Repeated(earlier.date)),
+    let swapped = said.special().is_some_and(|day| day.kind == SpecialKind::SwappedWorkday);
+    if swapped && !is_weekend(date) {
+        return Err(DayProblem::WorkedAnyway { date });
+    }
+    match days.insert(date, said) {
+        Some(_) => Err(DayProblem::Repeated(date)),
         None => Ok(()),
     }
 }
 
-fn is_weekend(date: NaiveDate) -> bool {
+pub(crate) fn is_weekend(date: NaiveDate) -> bool {
     matches!(date.weekday(), Weekday::Sat | Weekday::Sun)
 }
 
-fn fingerprint<'a>(days: impl Iterator<Item = &'a SpecialDay>) -> String {
+/// What is computed is no part of it. Should other days come to be computed, a constant mixed in makes calendars of
+/// before and after differ.
+fn fingerprint<'a>(days: impl Iterator<Item = &'a Amended>) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut mix = |bytes: &[u8]| {
-        for byte in bytes {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    let mut mix = |text: &str| {
+        // After each a byte that no text holds, so that moving a letter from one field to the next is a change.
+        for byte in text.bytes().chain([0xff]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
     };
-    for SpecialDay { date, kind, name_vi, certainty, source } in days {
-        for field in [&date.to_string(), kind.as_str(), certainty.as_str(), name_vi, source] {
-            mix(field.as_bytes());
-            // A byte that no text holds, so that moving a letter from one field to the next is a change.
-            mix(&[0xff]);
+    for said in days {
+        mix(&said.date().to_string());
+        mix(said.special().map_or("ordinary", |day| day.kind.as_str()));
+        mix(said.certainty().as_str());
+        if let Some(day) = said.special() {
+            mix(&day.name_vi);
+            mix(&day.source);
         }
     }
     format!("{hash:016x}")
@@ -547,20 +620,29 @@ mod tests {
     }
 
     #[test]
-    fn a_year_without_rows_has_weekends_and_fixed_holidays_and_is_estimated() {
+    fn a_year_without_a_decision_has_the_days_off_of_the_law_and_is_estimated() {
         let calendar = official();
         for (day, kind, name) in [
             ("2030-01-01", DayKind::Holiday, Some("Tết Dương lịch")),
-            ("2030-04-30", DayKind::Holiday, Some("Ngày Chiến thắng")),
-            ("2030-05-01", DayKind::Holiday, Some("Ngày Quốc tế Lao động")),
-            ("2030-09-02", DayKind::Holiday, Some("Quốc khánh")),
-            // A Sunday, and the Monday after it: nothing is given in lieu of what nobody decided.
-            ("2030-11-24", DayKind::Holiday, Some("Ngày Văn hóa Việt Nam")),
-            ("2030-11-25", DayKind::Working, None),
-            ("2030-11-23", DayKind::Weekend, None),
+            ("2030-01-31", DayKind::Working, None),
+            ("2030-02-01", DayKind::Holiday, Some("Tết Nguyên đán (29 tháng Chạp)")),
+            // A Saturday and a Sunday.
+            ("2030-02-02", DayKind::Holiday, Some("Tết Nguyên đán (mùng 1)")),
+            ("2030-02-03", DayKind::Holiday, Some("Tết Nguyên đán (mùng 2)")),
+            ("2030-02-05", DayKind::Holiday, Some("Tết Nguyên đán (mùng 4)")),
+            ("2030-02-06", DayKind::InLieu, Some("Tết Nguyên đán (nghỉ bù)")),
+            ("2030-02-07", DayKind::InLieu, Some("Tết Nguyên đán (nghỉ bù)")),
+            ("2030-02-08", DayKind::Working, None),
+            ("2030-04-12", DayKind::Holiday, Some("Ngày Giỗ Tổ Hùng Vương")),
             ("2030-05-02", DayKind::Working, None),
+            ("2030-09-03", DayKind::Holiday, Some("Quốc khánh")),
+            ("2030-11-23", DayKind::Weekend, None),
+            ("2030-11-24", DayKind::Holiday, Some("Ngày Văn hóa Việt Nam")),
+            ("2030-11-25", DayKind::InLieu, Some("Ngày Văn hóa Việt Nam (nghỉ bù)")),
             // Viet Nam Culture Day is a holiday from 2026.
             ("2016-11-24", DayKind::Working, None),
+            // Beyond the years that are computed.
+            ("2300-01-01", DayKind::Working, None),
         ] {
             let expected =
                 Day { kind, name: name.map(str::to_owned), certainty: Certainty::Estimated };
@@ -569,13 +651,63 @@ mod tests {
     }
 
     #[test]
-    fn a_swap_alone_does_not_cover_its_year() {
+    fn nothing_is_computed_where_everything_is_said() {
+        let calendar = official();
+        let days = date("2020-01-01").iter_days().take_while(|date| date.year() <= 2027);
+        let special = days.filter_map(|date| calendar.special(date)).collect::<Vec<_>>();
+        assert_eq!(special, calendar.days().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_swap_alone_leaves_its_year_computed() {
         let swap =
             SpecialDay::new(date("2030-01-05"), SpecialKind::SwappedWorkday, "Ngày làm việc bù");
         let calendar = WorkingCalendar::from_days([swap]).expect("a calendar");
         assert_eq!(calendar.day(date("2030-01-05")).certainty, Certainty::Official);
         assert!(calendar.is_working(date("2030-01-05")));
         assert!(!calendar.is_working(date("2030-01-01")));
+        assert_eq!(calendar.day(date("2030-01-07")).certainty, Certainty::Estimated);
+    }
+
+    #[test]
+    fn whoever_says_something_of_a_chief_day_says_the_whole_holiday() {
+        // As it may be decided for 2028: two days of the old year, three of the new one.
+        let tet = ["2028-01-24", "2028-01-25", "2028-01-26", "2028-01-27", "2028-01-28"]
+            .map(|day| Amended::from(SpecialDay::new(date(day), SpecialKind::Public, "Tết")));
+        let calendar = official().amended(tet).expect("a calendar");
+        for (day, kind, certainty) in [
+            ("2028-01-24", DayKind::Holiday, Certainty::Official),
+            ("2028-01-28", DayKind::Holiday, Certainty::Official),
+            // The fourth of the new year, a Saturday, and the Monday that was off in its stead.
+            ("2028-01-29", DayKind::Weekend, Certainty::Estimated),
+            ("2028-01-31", DayKind::Working, Certainty::Estimated),
+            // Other holidays of that year are computed as before.
+            ("2028-09-04", DayKind::InLieu, Certainty::Estimated),
+        ] {
+            let found = calendar.day(date(day));
+            assert_eq!((found.kind, found.certainty), (kind, certainty), "{day}");
+        }
+        // A decision on the days beside Tết alone leaves the rest of it computed.
+        let bridge = SpecialDay::new(date("2028-01-24"), SpecialKind::InLieu, "Nghỉ hoán đổi");
+        let calendar = official().amended([bridge.into()]).expect("a calendar");
+        assert_eq!(calendar.next_working_day(date("2028-01-21")), date("2028-02-01"));
+    }
+
+    #[test]
+    fn a_year_is_official_once_each_of_its_chief_days_is() {
+        let calendar = official();
+        assert!(calendar.official_years().eq(2020..=2026));
+        let decided = calendar.days().filter(|day| day.date.year() == 2027).cloned();
+        let decided: Vec<_> = decided
+            .map(|day| Amended::from(SpecialDay { certainty: Certainty::Official, ..day }))
+            .collect();
+        let whole = calendar.amended(decided.clone()).expect("a calendar");
+        assert!(whole.official_years().eq(2020..=2027));
+        assert_eq!(whole.day(date("2027-03-01")).certainty, Certainty::Official);
+        // Without 24 November.
+        let part = calendar.amended(decided[..decided.len() - 1].to_vec()).expect("a calendar");
+        assert!(part.official_years().eq(2020..=2026));
+        assert_eq!(part.day(date("2027-03-01")).certainty, Certainty::Estimated);
     }
 
     #[test]
@@ -665,11 +797,124 @@ mod tests {
             WorkingCalendar::from_days(holidays("2026-03-02", 40)).expect_err("40 days of rest");
         assert_eq!(
             error.to_string(),
-            "from 2026-03-02 there is no working day for more than 31 days"
+            "from 2026-02-28 there is no working day for more than 31 days"
         );
+        // With the weekend before them 30 days.
         let calendar =
-            WorkingCalendar::from_days(holidays("2026-03-02", 28)).expect("28 days of rest");
+            WorkingCalendar::from_days(holidays("2026-03-02", 28)).expect("30 days of rest");
         assert_eq!(calendar.next_working_day(date("2026-02-27")), date("2026-03-30"));
+        // Tết 2028 and the weekend after it, 25 to 31 January, are followed by 25 days more.
+        let error = WorkingCalendar::from_days(holidays("2028-02-01", 25)).expect_err("32 days");
+        assert_eq!(
+            error.to_string(),
+            "from 2028-01-25 there is no working day for more than 31 days"
+        );
+        WorkingCalendar::from_days(holidays("2028-02-01", 24)).expect("31 days of rest");
+    }
+
+    #[test]
+    fn an_amendment_says_other_things_of_its_days_and_of_no_other() {
+        let storm = SpecialDay::new(date("2026-05-19"), SpecialKind::InLieu, "Nghỉ tránh bão");
+        let ordinary =
+            |day: &str| Amended::Ordinary { date: date(day), certainty: Certainty::Official };
+        let amended = official()
+            .amended([
+                storm.clone().into(),
+                // A swapped Saturday, the Friday off in its stead, a holiday, one on a Sunday, and computed ones.
+                ordinary("2026-01-10"),
+                ordinary("2026-01-02"),
+                ordinary("2026-11-24"),
+                ordinary("2026-04-26"),
+                ordinary("2030-04-30"),
+                ordinary("2030-02-07"),
+                ordinary("2030-11-24"),
+                // Nothing said before.
+                ordinary("2026-05-20"),
+            ])
+            .expect("a calendar");
+        for (day, kind) in [
+            ("2026-05-19", DayKind::InLieu),
+            ("2026-01-10", DayKind::Weekend),
+            ("2026-01-02", DayKind::Working),
+            ("2026-11-24", DayKind::Working),
+            ("2026-04-26", DayKind::Weekend),
+            ("2030-04-30", DayKind::Working),
+            ("2030-02-07", DayKind::Working),
+            ("2030-11-24", DayKind::Weekend),
+            ("2026-05-20", DayKind::Working),
+        ] {
+            let found = amended.day(date(day));
+            assert_eq!((found.kind, found.certainty), (kind, Certainty::Official), "{day}");
+            assert_eq!(found.name.is_some(), kind == DayKind::InLieu, "{day}");
+            assert_eq!(amended.special(date(day)).is_some(), kind == DayKind::InLieu, "{day}");
+        }
+        // Given in lieu of what is no holiday any more.
+        assert!(amended.is_working(date("2030-11-25")));
+        // Of a holiday that a row says, its days in lieu are rows of their own.
+        assert!(!amended.is_working(date("2026-04-27")));
+        assert_eq!(amended.day(date("2030-02-06")), official().day(date("2030-02-06")));
+        assert_eq!(official().day(date("2026-05-19")).kind, DayKind::Working);
+
+        let again = amended.amended([storm.into(), ordinary("2026-11-24")]).expect("a calendar");
+        assert_eq!(again, amended);
+        let back = SpecialDay::new(date("2026-11-24"), SpecialKind::Public, "Lễ");
+        let again = amended.amended([back.into()]).expect("a calendar");
+        assert_eq!(again.day(date("2026-11-24")).name.as_deref(), Some("Lễ"));
+    }
+
+    #[test]
+    fn a_provinces_days_lie_over_the_nations() {
+        let off = |day: &str, name: &str| {
+            Amended::from(SpecialDay::new(date(day), SpecialKind::InLieu, name))
+        };
+        let province = [
+            off("2026-05-19", "Nghỉ tránh bão"),
+            Amended::Ordinary { date: date("2026-06-01"), certainty: Certainty::Official },
+        ];
+        let nation = official()
+            .amended([off("2026-05-19", "Quốc tang"), off("2026-06-01", "Quốc tang")])
+            .and_then(|nation| nation.amended([off("2026-06-02", "Quốc tang")]))
+            .expect("a calendar");
+        let over = nation.amended(province).expect("a calendar");
+        assert_eq!(over.day(date("2026-05-19")).name.as_deref(), Some("Nghỉ tránh bão"));
+        assert!(over.is_working(date("2026-06-01")));
+        assert!(!over.is_working(date("2026-06-02")));
+        assert!(!nation.is_working(date("2026-06-01")));
+    }
+
+    #[test]
+    fn an_amendment_is_refused_as_rows_are() {
+        let refused =
+            |days: Vec<Amended>| official().amended(days).expect_err("no calendar").to_string();
+        let ordinary =
+            |day: &str| Amended::Ordinary { date: date(day), certainty: Certainty::Official };
+        let swapped =
+            |day: &str| Amended::from(SpecialDay::new(date(day), SpecialKind::SwappedWorkday, ""));
+        for (days, reason) in [
+            (
+                vec![ordinary("2026-05-19"), swapped("2026-05-23"), ordinary("2026-05-23")],
+                "row 3: 2026-05-23 stands in an earlier row already",
+            ),
+            (
+                vec![ordinary("2300-01-01")],
+                "row 1: 2300-01-01 is not within the years 1900 to 2299",
+            ),
+            (
+                vec![swapped("2026-05-18")],
+                "row 1: 2026-05-18 is a Mon; only a Saturday or Sunday can be a swapped working day",
+            ),
+            (
+                // A month off after Tết 2026, 14 to 22 February.
+                holidays("2026-02-23", 28).map(Amended::from).collect(),
+                "from 2026-02-14 there is no working day for more than 31 days",
+            ),
+            (
+                holidays("2026-01-01", 365).map(Amended::from).collect(),
+                "from 2026-01-01 there is no working day for more than 31 days",
+            ),
+        ] {
+            assert_eq!(refused(days), reason);
+        }
     }
 
     #[test]
@@ -685,6 +930,31 @@ mod tests {
         renamed[0].name_vi.push('!');
         assert_ne!(version(renamed), official().version());
         assert_eq!(official().version().len(), 16);
+    }
+
+    /// What was explained by a version is looked up by it: the same rows must bear the same one forever.
+    #[test]
+    fn the_version_of_the_official_days_is_this() {
+        assert_eq!(official().version(), "3eb743bdd7dd3de5");
+    }
+
+    #[test]
+    fn the_version_tells_amendments_apart_and_not_how_they_came_about() {
+        let storm = SpecialDay::new(date("2026-05-19"), SpecialKind::InLieu, "Nghỉ tránh bão");
+        let ordinary = |certainty| Amended::Ordinary { date: date("2026-05-19"), certainty };
+        let amended =
+            |days: Vec<Amended>| official().amended(days).expect("a calendar").version().to_owned();
+        let with_storm = amended(vec![storm.clone().into()]);
+        let rows = official().days().cloned().chain([storm]).collect::<Vec<_>>();
+        assert_eq!(with_storm, WorkingCalendar::from_days(rows).expect("a calendar").version());
+        assert_eq!(amended(vec![]), official().version());
+        let official_ordinary = amended(vec![ordinary(Certainty::Official)]);
+        let estimated_ordinary = amended(vec![ordinary(Certainty::Estimated)]);
+        let versions: BTreeSet<_> =
+            [&with_storm, &official_ordinary, &estimated_ordinary, official().version()]
+                .map(ToString::to_string)
+                .into();
+        assert_eq!(versions.len(), 4);
     }
 
     #[test]

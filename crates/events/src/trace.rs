@@ -14,6 +14,8 @@ pub(crate) fn event_name(payload: Option<&Payload>) -> &'static str {
     match payload {
         Some(Payload::UnitsChanged(_)) => "UnitsChanged",
         Some(Payload::ReportSubmitted(_)) => "ReportSubmitted",
+        Some(Payload::ReportWithdrawn(_)) => "ReportWithdrawn",
+        Some(Payload::ReportReturned(_)) => "ReportReturned",
         Some(Payload::NoticeCreated(_)) => "NoticeCreated",
         Some(Payload::ReorganisationApplied(_)) => "ReorganisationApplied",
         Some(Payload::ContactChanged(_)) => "ContactChanged",

@@ -106,6 +106,31 @@ impl Hierarchy {
         self.follow(unit, Way::Back).collect()
     }
 
+    /// Who stands on a day in the place of a unit that has ended: the one that the whole of it, or its main part, went to, over
+    /// any number of reorganisations. `None` while it exists on that day or before it did, and where nothing came after it,
+    /// only parts of it went on, or it cannot be told which of several is meant.
+    ///
+    /// Each step follows what went on when that stretch of the unit's existence ended: what a unit did that came back later
+    /// does not concern those that had gone into it before.
+    pub fn succeeded_by(&self, unit: UnitId, day: NaiveDate) -> Option<UnitId> {
+        let mut life = self.get(unit)?.lives().into_iter().rfind(|life| life.start() <= day)?;
+        let mut last = unit;
+        while !life.contains(day) {
+            let end = life.until?;
+            let mut went_to = self
+                .successors(last)
+                .filter(|edge| edge.effective == end && edge.kind != EdgeKind::SplitPart)
+                .map(|edge| edge.successor);
+            let successor = went_to.next()?;
+            if went_to.any(|another| another != successor) {
+                return None;
+            }
+            life = self.get(successor)?.lives().into_iter().find(|life| life.contains(end))?;
+            last = successor;
+        }
+        (last != unit).then_some(last)
+    }
+
     /// Positions of the edges at a unit, in the order of their dates.
     fn edges_at(&self, unit: UnitId, way: Way) -> &[u32] {
         let lists = match way {

@@ -3,7 +3,8 @@
 //! `""` lives from the first moment to the signal to stop. A service is named by its own name and by those of its gRPC
 //! services: it serves when it has started and its database answers. What it needs is said apart, as
 //! `compliance/database` and `compliance/submission`; a peer that is away does not make a service unready, or one
-//! failure would take everything with it.
+//! failure would take everything with it. What a service does by itself is said apart as well, as `compliance/sweep`: it
+//! still answers where that stands still.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -191,6 +192,28 @@ impl Health {
     }
 }
 
+/// Says how something is that a service does by itself, under the service's name and its own: `compliance/sweep`. Cheap to
+/// clone.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    health: Health,
+    name: String,
+}
+
+impl Condition {
+    /// Not well, until it says that it is.
+    pub(crate) async fn new(health: Health, service: &str, name: &str) -> Self {
+        let condition = Self { health, name: format!("{service}/{name}") };
+        condition.say(false).await;
+        condition
+    }
+
+    /// Says whether it is well.
+    pub async fn say(&self, well: bool) {
+        self.health.say(&mut *self.health.state.lock().await, &self.name, well).await;
+    }
+}
+
 /// How a dependency was found last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
@@ -286,6 +309,25 @@ mod tests {
         }
         stopping.cancel();
         assert!(futures::poll!(&mut watching).is_ready());
+    }
+
+    #[tokio::test]
+    async fn a_condition_is_said_under_its_own_name_and_concerns_no_other() {
+        let (reporter, _service) = tonic_health::server::health_reporter();
+        let health = Health::new(reporter, ["compliance"].into_iter()).await;
+        health.started("compliance", vec!["dunghan.compliance.v1.ComplianceService"]).await;
+        let condition = Condition::new(health.clone(), "compliance", "sweep").await;
+        let serves = async |name: &str| health.all().await[name];
+        assert!(!serves("compliance/sweep").await, "nothing was said of it yet");
+        for well in [true, false] {
+            condition.say(well).await;
+            assert_eq!(serves("compliance/sweep").await, well);
+            assert!(serves("compliance").await && serves("compliance/database").await);
+        }
+        condition.say(true).await;
+        health.stop().await;
+        condition.say(true).await;
+        assert!(!serves("compliance/sweep").await, "what is stopping does not come back");
     }
 
     #[tokio::test]

@@ -24,6 +24,7 @@ pub use config::{
     Admin, Auth, Config, ConfigError, Log, LogFormat, Migrating, Server, Sources, Storage,
     Telemetry, Test,
 };
+pub use health::Condition;
 pub use reference::{Key, Reference, Section};
 pub use spec::{Running, Spec, Start};
 pub use stack::{LARGEST_ANSWER, LARGEST_REQUEST};

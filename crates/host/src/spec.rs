@@ -17,6 +17,7 @@ use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::RoutesBuilder;
 
+use crate::health::{Condition, Health};
 use crate::peers::{Peers, REGISTRY};
 
 /// A service: its name, its tables, its part of the configuration, and how it starts.
@@ -53,6 +54,7 @@ pub struct Start {
     pub(crate) declared: &'static [&'static str],
     pub(crate) peers: Peers,
     pub(crate) grants: StoredGrants,
+    pub(crate) health: Health,
 }
 
 impl Start {
@@ -66,6 +68,12 @@ impl Start {
     pub fn units(&self) -> Units {
         let shared = self.peers.units.get_or_init(|| Units::new(self.peer(REGISTRY)));
         shared.shared_with(self.service)
+    }
+
+    /// How something is that the service does by itself, to be said by `grpc.health.v1` as `service/name`. Not well, until it
+    /// says so.
+    pub async fn condition(&self, name: &str) -> Condition {
+        Condition::new(self.health.clone(), self.service, name).await
     }
 
     /// What the guard of this process adds to tokens: for the registry, which puts there what it keeps. In a process that

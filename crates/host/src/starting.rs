@@ -158,6 +158,7 @@ impl Starting {
             declared: entry.peers,
             peers: self.peers.clone(),
             grants: self.grants.clone(),
+            health: self.health.clone(),
         };
         let running = (entry.start)(start, &self.config).context("its configuration")?.await?;
         Ok((running, database))

@@ -83,8 +83,8 @@ impl Caller {
         self.access(unit, hierarchy, today).is_some()
     }
 
-    /// Whether the caller may read all that is under a regime.
-    pub fn can_read_regime(&self, regime: &str) -> bool {
+    /// Whether the caller's role is over all that is under a regime.
+    pub fn reaches_regime(&self, regime: &str) -> bool {
         self.grants.iter().any(|grant| match &grant.over {
             Over::Everything => true,
             Over::Regime(granted) => granted == regime,
@@ -100,7 +100,7 @@ impl Caller {
         hierarchy: &Hierarchy,
         today: NaiveDate,
     ) -> Result<(), Status> {
-        let by_regime = regime.is_some_and(|regime| self.can_read_regime(regime));
+        let by_regime = regime.is_some_and(|regime| self.reaches_regime(regime));
         if by_regime || self.can_read(unit, hierarchy, today) {
             return Ok(());
         }
@@ -118,6 +118,25 @@ impl Caller {
             Some(Access::Write) => Ok(()),
             _ => Err(out_of_scope(unit)),
         }
+    }
+
+    /// As [`Self::must_write`], for what `unit` owes and for what is decided about it. Once the unit has ended, that is for
+    /// whoever may write at the unit that came after it. Where a regime is given, a role over that regime does as well: those
+    /// who receive reports decide about them, wherever they come from. An rpc by which units write what is theirs gives none.
+    ///
+    /// Errors: PERMISSION_DENIED (OUT_OF_SCOPE).
+    pub fn must_write_under(
+        &self,
+        unit: UnitId,
+        regime: Option<&str>,
+        hierarchy: &Hierarchy,
+        today: NaiveDate,
+    ) -> Result<(), Status> {
+        let writes = |unit| self.access(unit, hierarchy, today) == Some(Access::Write);
+        let may = regime.is_some_and(|regime| self.reaches_regime(regime))
+            || writes(unit)
+            || hierarchy.succeeded_by(unit, today).is_some_and(writes);
+        if may { Ok(()) } else { Err(out_of_scope(unit)) }
     }
 }
 
@@ -167,6 +186,8 @@ impl std::fmt::Display for Grant {
 
 #[cfg(test)]
 mod tests {
+    use dunghan_hierarchy::{Edge, EdgeKind, Kind, Level, UnitHistory, Validity, Version};
+
     use super::*;
 
     #[test]
@@ -177,6 +198,59 @@ mod tests {
         }
         for bad in ["", "king", "reader@24", "unspecified", "reader@units/24", "reader@regimes/"] {
             assert!(bad.parse::<Grant>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_role_over_a_regime_writes_what_is_under_it_only_where_the_regime_is_given() {
+        let (unit, today) = (UnitId::new("nso", "24", None), NaiveDate::MIN);
+        let nowhere = Hierarchy::empty();
+        let caller = Caller::new("lan", vec!["supervisor@regimes/cds".parse().unwrap()]);
+        for (regime, may) in [(Some("cds"), true), (Some("cds-24"), false), (None, false)] {
+            let said = caller.must_write_under(unit, regime, &nowhere, today);
+            assert_eq!(said.is_ok(), may, "{regime:?}");
+        }
+        assert!(caller.must_write(unit, &nowhere, today).is_err());
+        let everything = Caller::new("minh", vec!["supervisor".parse().unwrap()]);
+        assert!(everything.must_write_under(unit, Some("cds"), &nowhere, today).is_ok());
+    }
+
+    #[test]
+    fn what_a_unit_that_ended_owes_is_written_at_its_successor_and_the_rest_of_it_by_nobody() {
+        let reform: NaiveDate = "2025-07-01".parse().unwrap();
+        let id = |code: &str| UnitId::new("nso", code, None);
+        let (old, new, neighbour) = (id("09421"), id("09427"), id("09415"));
+        let unit = |id, validity| UnitHistory {
+            id,
+            versions: vec![Version {
+                validity,
+                display_name: "Phường Trí Quả".to_owned(),
+                kind: Kind::Phuong,
+                level: Level::Commune,
+                parent: None,
+            }],
+            identifiers: Vec::new(),
+        };
+        let units = vec![
+            unit(old, Validity::before(reform)),
+            unit(new, Validity::since(reform)),
+            unit(neighbour, Validity::OPEN),
+        ];
+        let edge = |successor, kind| Edge {
+            effective: reform,
+            predecessor: old,
+            successor,
+            kind,
+            reorganisation: "1".into(),
+        };
+        let edges = vec![edge(new, EdgeKind::SplitMain), edge(neighbour, EdgeKind::SplitPart)];
+        let hierarchy = Hierarchy::build_with_edges(1, units, edges).unwrap();
+        for (over, owed) in [(new, true), (neighbour, false), (old, false)] {
+            let grant = Grant { role: Role::Reporter, over: Over::Subtree(over) };
+            let caller = Caller::new("lan", vec![grant]);
+            let said = caller.must_write_under(old, None, &hierarchy, reform);
+            assert_eq!(said.is_ok(), owed, "{over}");
+            assert!(caller.must_write(old, &hierarchy, reform).is_err(), "{over}");
         }
     }
 }

@@ -167,7 +167,7 @@ mod tests {
         let may = |path: &str, request: &[u8]| method(path).unwrap().may_repeat(request);
         assert!(may("/dunghan.registry.v1.RegistryService/GetUnit", b""));
         assert!(may("/dunghan.compliance.v1.ComplianceService/RunSweep", b""));
-        assert!(!may("/dunghan.compliance.v1.ComplianceService/WaiveObligation", b""));
+        assert!(!may("/dunghan.submission.v1.SubmissionService/UpdateReport", b""));
         let create = "/dunghan.compliance.v1.ComplianceService/CreateRegime";
         let mut request = pb::CreateRegimeRequest::default();
         assert!(!may(create, &request.encode_to_vec()));

@@ -10,7 +10,7 @@ use dunghan_proto::submission::value;
 use dunghan_rpc::{bad_field, bad_field_for, field, internal};
 use tonic::Status;
 
-use crate::domain::{Amount, Figure, Obligation, Report, ReportName, Role, RollUp, Standing};
+use crate::domain::{Amount, Figure, Obligation, Report, Role, RollUp, Standing};
 
 /// The most bytes of a key of a form.
 const LONGEST_KEY: usize = 200;
@@ -56,18 +56,28 @@ fn regime_id(name: &str) -> Option<String> {
     (!id.is_empty() && !id.contains('/')).then(|| id.to_owned())
 }
 
-/// A submitted report. What does not read is no fault of the caller's.
-pub(crate) fn report(report: submission::Report) -> Result<Report, Status> {
-    let figures = report.values.iter().filter_map(|value| figure(value).transpose());
+/// A report without its figures, as after it was taken back. What does not read is no fault of the caller's.
+pub(crate) fn report(
+    name: &str,
+    regime: &str,
+    period: &str,
+    sequence: i64,
+) -> Result<Report, Status> {
     Ok(Report {
-        name: report.name.parse().map_err(|e| internal("reading a report's name", &e))?,
-        regime: regime_id(&report.regime).ok_or_else(|| {
-            let cause = std::io::Error::other(report.regime.clone());
+        name: name.parse().map_err(|e| internal("reading a report's name", &e))?,
+        regime: regime_id(regime).ok_or_else(|| {
+            let cause = std::io::Error::other(regime.to_owned());
             internal("reading a report's regime", &cause)
         })?,
-        period: report.period.parse().map_err(|e| internal("reading a report's period", &e))?,
-        figures: figures.collect::<Result<_, Status>>()?,
+        period: period.parse().map_err(|e| internal("reading a report's period", &e))?,
+        sequence,
+        figures: None,
     })
+}
+
+/// What a report says in figures.
+pub(crate) fn figures(report: &submission::Report) -> Result<Vec<Figure>, Status> {
+    report.values.iter().filter_map(|value| figure(value).transpose()).collect()
 }
 
 /// None for a text: there is nothing to add.
@@ -95,23 +105,24 @@ fn figure(value: &submission::Value) -> Result<Option<Figure>, Status> {
     }))
 }
 
-/// What a unit owes, as compliance says.
-pub(crate) fn obligation(owed: compliance::Obligation) -> Result<Obligation, Status> {
+/// What a unit owes, as compliance says. None: it owes it no more.
+pub(crate) fn obligation(owed: compliance::Obligation) -> Result<Option<Obligation>, Status> {
     let unit = owed.unit.parse().map_err(|e| internal("reading an obligation's unit", &e))?;
     let standing = match owed.standing() {
         PbStanding::Waived => Standing::Waived,
-        PbStanding::Open | PbStanding::Missing => Standing::Absent,
-        PbStanding::OnTime | PbStanding::Late | PbStanding::NoDueTime => {
-            let report: ReportName =
-                owed.report.parse().map_err(|e| internal("reading an obligation's report", &e))?;
-            Standing::Submitted(report)
+        PbStanding::NotYetOpen | PbStanding::Open | PbStanding::DueSoon | PbStanding::Missing => {
+            Standing::Absent
         }
+        PbStanding::OnTime | PbStanding::Late | PbStanding::NoDueTime | PbStanding::Returned => {
+            Standing::Submitted
+        }
+        PbStanding::Closed => return Ok(None),
         PbStanding::Unspecified => {
             let cause = std::io::Error::other(owed.name);
             return Err(internal("reading where an obligation stands", &cause));
         }
     };
-    Ok(Obligation { unit, standing })
+    Ok(Some(Obligation { unit, standing }))
 }
 
 /// The answer, where the units owe their reports by that version of the hierarchy.

@@ -45,10 +45,10 @@ impl AggregationService for Service {
 
         // Who has submitted before what was submitted: a report that comes in between belongs to a unit that is still
         // missing, and not to one without a value.
-        let (obligations, version) = self.peers.obligations(&asked).await?;
+        let (mut obligations, version) = self.peers.obligations(&asked).await?;
         self.intake.run().await.map_err(pull_failed)?;
         self.intake
-            .complete(&asked.regime, asked.period, &obligations)
+            .complete(&asked.regime, asked.period, &mut obligations)
             .await
             .map_err(pull_failed)?;
         let stated = self

@@ -3,14 +3,20 @@
 mod report_row;
 mod value_row;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use dunghan_calendar::Period;
+use dunghan_hierarchy::UnitId;
 use dunghan_store::{Database, Sql, Write, rows_per_insert};
-use sea_orm::{ColumnTrait as _, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _};
+use sea_orm::prelude::Uuid;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _, QueryFilter as _,
+    QueryOrder as _, QuerySelect as _,
+};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
-use crate::domain::{Report, ReportName, Role, Stated};
+use crate::domain::{Report, Role, Stated};
 
 /// Why figures could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -23,10 +29,16 @@ pub struct Migrations;
 
 impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        Sql::with_base([Sql::new(
-            "m20261122_000001_figures",
-            include_str!("store/migrations/m20261122_000001_figures.sql"),
-        )])
+        Sql::with_base([
+            Sql::new(
+                "m20261122_000001_figures",
+                include_str!("store/migrations/m20261122_000001_figures.sql"),
+            ),
+            Sql::new(
+                "m20261122_000005_sequence",
+                include_str!("store/migrations/m20261122_000005_sequence.sql"),
+            ),
+        ])
     }
 }
 
@@ -47,21 +59,51 @@ impl Store {
         &self.database
     }
 
-    /// Keeps reports with their figures. One that is there already stays as it is: submitted reports never change.
-    pub async fn reports_insert(write: &Write<'_>, reports: &[Report]) -> Result<(), DbErr> {
-        // In one order, whoever inserts: two that take the same reports in would else wait for one another for ever.
-        let mut reports: Vec<_> = reports.iter().collect();
-        reports.sort_by_key(|report| (&report.regime, report.period, &report.name));
+    /// Keeps what became of reports, each where nothing later is known of it: the figures that were handed over take the
+    /// place of those before, and what was taken back has none any more.
+    pub async fn reports_take_in(write: &Write<'_>, reports: &[Report]) -> Result<(), DbErr> {
+        if write.get_database_backend() == DbBackend::Postgres {
+            // What is known is read and then written: nobody else may write it in between. Reads go on.
+            write.execute_unprepared("LOCK TABLE report IN SHARE ROW EXCLUSIVE MODE").await?;
+        }
+        let mut periods = BTreeMap::<_, BTreeMap<UnitId, &Report>>::new();
+        for report in reports {
+            let units = periods.entry((&report.regime, report.period)).or_default();
+            let last = units.entry(report.name.unit()).or_insert(report);
+            if last.sequence < report.sequence {
+                *last = report;
+            }
+        }
+        let mut news: Vec<&Report> = Vec::with_capacity(reports.len());
+        for ((regime, period), mut units) in periods {
+            let known = held(&**write, regime, period, units.keys()).await?;
+            units.retain(|unit, report| known.get(unit).is_none_or(|at| *at < report.sequence));
+            let again = units.keys().filter(|unit| known.contains_key(*unit));
+            let again: Vec<_> = again.map(|unit| unit.uuid()).collect();
+            if !again.is_empty() {
+                value_row::Entity::delete_many()
+                    .filter(value_row::Column::Regime.eq(regime))
+                    .filter(value_row::Column::Period.eq(period.to_string()))
+                    .filter(value_row::Column::UnitId.is_in(again))
+                    .exec(&**write)
+                    .await?;
+            }
+            news.extend(units.into_values());
+        }
         let rows: Vec<_> =
-            reports.iter().map(|report| report_row::ActiveModel::from(*report)).collect();
+            news.iter().map(|report| report_row::ActiveModel::from(*report)).collect();
+        use report_row::Column::{Name, Period, Regime, Sequence, UnitId as Unit};
+        let mut over = OnConflict::columns([Regime, Period, Unit]);
+        over.update_columns([Name, Sequence]);
         for rows in rows.chunks(rows_per_insert(report_row::COLUMNS)) {
             report_row::Entity::insert_many(rows.to_vec())
-                .on_conflict_do_nothing()
+                .on_conflict(over.clone())
                 .exec_without_returning(&**write)
                 .await?;
         }
-        let figures = reports.iter().flat_map(|report| {
-            report.figures.iter().map(|figure| value_row::ActiveModel::from((*report, figure)))
+        let figures = news.iter().flat_map(|report| {
+            let figures = report.figures.iter().flatten();
+            figures.map(|figure| value_row::ActiveModel::from((*report, figure)))
         });
         let rows: Vec<_> = figures.collect();
         for rows in rows.chunks(rows_per_insert(value_row::COLUMNS)) {
@@ -73,18 +115,14 @@ impl Store {
         Ok(())
     }
 
-    /// The reports that were taken in for a regime and period.
-    pub async fn report_names(
+    /// What is known of the reports of these units for a regime and period: the sequence of each.
+    pub async fn report_sequences(
         &self,
         regime: &str,
         period: Period,
-    ) -> Result<BTreeSet<ReportName>, DbErr> {
-        let rows = report_row::Entity::find()
-            .filter(report_row::Column::Regime.eq(regime))
-            .filter(report_row::Column::Period.eq(period.to_string()))
-            .all(self.database.reader())
-            .await?;
-        rows.into_iter().map(ReportName::try_from).collect()
+        units: impl IntoIterator<Item = &UnitId>,
+    ) -> Result<BTreeMap<UnitId, i64>, DbErr> {
+        held(self.database.reader(), regime, period, units).await
     }
 
     /// What all units state of one thing as actual, by unit and dates.
@@ -108,4 +146,22 @@ impl Store {
             .await?;
         Ok(rows.into_iter().map(Stated::try_from).collect::<Result<_, _>>()?)
     }
+}
+
+async fn held(
+    connection: &impl ConnectionTrait,
+    regime: &str,
+    period: Period,
+    units: impl IntoIterator<Item = &UnitId>,
+) -> Result<BTreeMap<UnitId, i64>, DbErr> {
+    let rows: Vec<(Uuid, i64)> = report_row::Entity::find()
+        .select_only()
+        .columns([report_row::Column::UnitId, report_row::Column::Sequence])
+        .filter(report_row::Column::Regime.eq(regime))
+        .filter(report_row::Column::Period.eq(period.to_string()))
+        .filter(report_row::Column::UnitId.is_in(units.into_iter().map(|unit| unit.uuid())))
+        .into_tuple()
+        .all(connection)
+        .await?;
+    Ok(rows.into_iter().map(|(unit, at)| (UnitId::from_uuid(unit), at)).collect())
 }

@@ -1,5 +1,6 @@
 //! The service's section of the configuration.
 
+use chrono::TimeDelta;
 use dunghan_calendar::OfficeHours;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,14 @@ impl Default for Config {
             sweep_every_s: 300,
             office_hours: OfficeHours::default(),
         }
+    }
+}
+
+impl Config {
+    /// How long ago the last sweep that succeeded may be: three that run at the latest, missed.
+    pub(crate) fn sweep_limit(&self) -> TimeDelta {
+        let seconds = i64::try_from(self.sweep_every_s.max(1)).unwrap_or(i64::MAX);
+        TimeDelta::try_seconds(seconds.saturating_mul(3)).unwrap_or(TimeDelta::MAX)
     }
 }
 

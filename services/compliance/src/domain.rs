@@ -2,11 +2,19 @@
 
 pub mod calendar;
 pub mod consequence;
+pub mod decision;
 pub mod dossier;
+pub mod due_change;
 pub mod explain;
 pub mod notice;
 pub mod obligation;
+pub mod opening;
+pub mod owed;
 pub mod rate;
 pub mod regime;
+pub mod reprojection;
+pub mod request;
+pub mod soon;
 pub mod summary;
+pub mod sweep;
 pub mod wording;

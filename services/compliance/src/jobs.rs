@@ -1,16 +1,19 @@
 //! Reconcilers: they take no input, look at state, and doing them again changes nothing.
 
+mod calendars;
 mod catch_up;
 mod metric;
 mod sweep;
 mod wake;
 
+pub(crate) use calendars::CurrentCalendars;
 pub(crate) use metric::count_until;
 pub(crate) use wake::{ring_by_cron, sweep_until};
 
 use std::sync::Arc;
 
-use dunghan_calendar::{Clock, WorkingCalendar};
+use chrono::{DateTime, Utc};
+use dunghan_calendar::Clock;
 use dunghan_events::Units;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use dunghan_rpc::Peer;
@@ -19,6 +22,8 @@ use tonic::Status;
 
 use crate::store::{self, Store};
 
+/// The name of the service that owns units, and whom to turn to there.
+pub(crate) const REGISTRY: &str = "registry";
 /// The name of the service that owns reports.
 pub(crate) const SUBMISSION: &str = "submission";
 
@@ -29,7 +34,7 @@ pub(crate) struct Reconciler {
     pub(crate) units: Units,
     pub(crate) submission: SubmissionServiceClient<Peer>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) calendar: Arc<WorkingCalendar>,
+    pub(crate) calendars: CurrentCalendars,
     /// What this process has opened everything for.
     pub(crate) opened: Arc<Mutex<Option<Opened>>>,
     /// Told after each sweep, whoever asked for it.
@@ -37,12 +42,20 @@ pub(crate) struct Reconciler {
 }
 
 /// What decides which obligations there are. While it stands still there is nothing to open, whoever opened it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Opened {
     today: chrono::NaiveDate,
-    hierarchy_version: u64,
-    /// How many: they are added, and neither changed nor removed.
+    /// Kept, so that of the next one it can be told for whom it is another.
+    hierarchy: Arc<dunghan_hierarchy::Hierarchy>,
+    /// How many: one is amended by adding another.
     regimes: u64,
+}
+
+impl Opened {
+    fn is(&self, other: &Self) -> bool {
+        let by = |one: &Self| (one.today, one.hierarchy.version(), one.regimes);
+        by(self) == by(other)
+    }
 }
 
 /// Why a reconciler stopped. What it did before stays done, and the next run goes on from there.
@@ -51,6 +64,17 @@ pub(crate) enum Error {
     /// Another service could not be asked.
     #[error("another service could not be asked: {}", .0.message())]
     Peer(#[from] Status),
+    /// The clock lies far ahead of the last sweep, and nobody has said that it is right.
+    #[error(
+        "the clock reads {now}, more than 200 days after the last sweep, which was for {swept}: nothing is opened and nobody \
+         accused until an operator says that it is right"
+    )]
+    ClockJumped {
+        /// What the clock reads.
+        now: DateTime<Utc>,
+        /// The latest moment swept.
+        swept: DateTime<Utc>,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),

@@ -17,9 +17,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dunghan_host::{LARGEST_ANSWER, LARGEST_REQUEST, Running, Spec, Start};
+use dunghan_proto::compliance::calendar_service_server::CalendarServiceServer;
 use dunghan_proto::compliance::compliance_service_server::ComplianceServiceServer;
+use dunghan_proto::compliance::decision_service_server::DecisionServiceServer;
 use dunghan_proto::compliance::dossier_service_server::DossierServiceServer;
 use dunghan_proto::compliance::notice_service_server::NoticeServiceServer;
+use dunghan_proto::registry::contact_service_client::ContactServiceClient;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use tokio::sync::Notify;
 
@@ -32,7 +35,7 @@ pub struct Compliance;
 
 impl Spec for Compliance {
     const NAME: &'static str = "compliance";
-    const PEERS: &'static [&'static str] = &["registry", jobs::SUBMISSION];
+    const PEERS: &'static [&'static str] = &[jobs::REGISTRY, jobs::SUBMISSION];
     type Migrations = store::Migrations;
     type Config = Config;
 
@@ -42,13 +45,16 @@ impl Spec for Compliance {
             units: start.units(),
             submission: SubmissionServiceClient::new(start.peer(jobs::SUBMISSION)),
             clock: start.clock.clone(),
-            calendar: Arc::new(domain::calendar::official()?),
+            calendars: jobs::CurrentCalendars::new(domain::calendar::Calendars::before_amendments(
+                config.office_hours,
+            )?),
             opened: Arc::default(),
             swept: Arc::default(),
         };
         let service = service::Service {
             reconciler: reconciler.clone(),
-            office_hours: config.office_hours,
+            contacts: ContactServiceClient::new(start.peer(jobs::REGISTRY)),
+            families: Arc::new(domain::regime::families()?),
             stopping: start.stopping.clone(),
         };
         let bell = Arc::new(Notify::new());
@@ -59,6 +65,7 @@ impl Spec for Compliance {
             })?),
         };
         let every = Duration::from_secs(config.sweep_every_s.max(1));
+        let (limit, swept) = (config.sweep_limit(), start.condition("sweep").await);
         let stopping = start.stopping.clone();
         let (counted, counting_stops) = (reconciler.clone(), start.stopping.clone());
         let sweeping = move || {
@@ -71,11 +78,19 @@ impl Spec for Compliance {
                 drop(held);
             }
         };
-        let counting = move || jobs::count_until(counted.clone(), counting_stops.clone());
+        let counting = move || {
+            jobs::count_until(counted.clone(), swept.clone(), limit, counting_stops.clone())
+        };
         let compliance = ComplianceServiceServer::new(service.clone())
             .max_decoding_message_size(LARGEST_REQUEST)
             .max_encoding_message_size(LARGEST_ANSWER);
         let dossiers = DossierServiceServer::new(service.clone())
+            .max_decoding_message_size(LARGEST_REQUEST)
+            .max_encoding_message_size(LARGEST_ANSWER);
+        let calendars = CalendarServiceServer::new(service.clone())
+            .max_decoding_message_size(LARGEST_REQUEST)
+            .max_encoding_message_size(LARGEST_ANSWER);
+        let decisions = DecisionServiceServer::new(service.clone())
             .max_decoding_message_size(LARGEST_REQUEST)
             .max_encoding_message_size(LARGEST_ANSWER);
         let notices = NoticeServiceServer::new(service)
@@ -83,6 +98,8 @@ impl Spec for Compliance {
             .max_encoding_message_size(LARGEST_ANSWER);
         Ok(Running::new()
             .service(compliance)
+            .service(calendars)
+            .service(decisions)
             .service(dossiers)
             .service(notices)
             .job(sweeping)

@@ -1,25 +1,36 @@
 //! Turns each rpc into one look at the domain and one read or write.
 
+mod calendar;
 mod compliance;
+mod decision;
 mod dossier;
+mod explain;
 mod notice;
+mod owed;
+mod rate;
+mod regime;
 
 use std::sync::Arc;
 
-use dunghan_calendar::{OfficeHours, zone};
+use dunghan_calendar::zone;
 use dunghan_hierarchy::{Hierarchy, UnitId};
-use dunghan_rpc::Caller;
+use dunghan_proto::registry::contact_service_client::ContactServiceClient;
+use dunghan_rpc::{Caller, Peer};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use crate::domain::regime::RuleFamily;
 use crate::error::unknown_unit;
 use crate::jobs::Reconciler;
 
-/// Answers for all three of the contract's services. Cheap to clone.
+/// Answers for all of the contract's services. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     pub(crate) reconciler: Reconciler,
-    pub(crate) office_hours: OfficeHours,
+    /// Whom to turn to at a unit, as the registry keeps it.
+    pub(crate) contacts: ContactServiceClient<Peer>,
+    /// The families of rules that regimes can name.
+    pub(crate) families: Arc<Vec<RuleFamily>>,
     pub(crate) stopping: CancellationToken,
 }
 

@@ -1,23 +1,37 @@
 //! Regimes, obligations, dossiers and notices in tables. The only module that knows SQL exists.
 
+mod calendar_row;
+mod decision_row;
 mod dossier_row;
+mod due_change_row;
 mod notice_row;
 mod obligation_row;
+mod opening_row;
 mod regime_row;
+mod request_row;
+mod sweep_row;
 
+pub use calendar_row::Amending;
+pub use decision_row::{DecisionFilter, DecisionKey, Reach};
 pub use dossier_row::{DossierChange, DossierKey};
-pub use notice_row::{Claim, NoticeKey};
+pub use due_change_row::DueChangeKey;
+pub use notice_row::{NoticeKey, Told};
 pub use obligation_row::{
-    AffectedFilter, AffectedKey, DueGroup, NewObligation, ObligationFilter, ObligationKey, Within,
+    AffectedFilter, AffectedKey, DueGroup, DueKey, Moment, ObligationFilter, ObligationKey,
+    RateFilter, Within,
 };
+pub use opening_row::{Learnt, Opening};
+pub use request_row::{RequestFilter, RequestsKey};
 
 use chrono::{DateTime, Utc};
-use dunghan_store::{Database, Sql, Write};
+use dunghan_store::{Answered, Database, RequestKey, Sql, Write};
 use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
+use crate::domain::calendar::{CalendarId, Refused};
+use crate::domain::decision::Refusal;
 use crate::domain::obligation::ObligationName;
-use crate::domain::regime::RegimeId;
+use crate::domain::regime::{Conflict, RegimeId};
 
 /// The service's tables.
 #[derive(Debug)]
@@ -35,7 +49,13 @@ impl MigratorTrait for Migrations {
             "m20261122_000004_obligation_unit",
             include_str!("store/migrations/m20261122_000004_obligation_unit.sql"),
         );
-        Sql::with_base([own, by_unit])
+        let deadlines: Box<dyn MigrationTrait> = Box::new(Sql {
+            name: "m20261122_000005_deadlines",
+            both: include_str!("store/migrations/m20261122_000005_deadlines.sql"),
+            sqlite: include_str!("store/migrations/m20261122_000005_deadlines.sqlite.sql"),
+            postgres: include_str!("store/migrations/m20261122_000005_deadlines.postgres.sql"),
+        });
+        Sql::with_base([own, by_unit, deadlines])
     }
 }
 
@@ -54,15 +74,21 @@ pub enum Error {
     /// A regime of that name is there.
     #[error("{0} is in force already; a regime is amended by adding another")]
     RegimeExists(RegimeId),
+    /// It cannot stand beside those that are in force.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// The calendar was amended since the caller read it.
+    #[error("{0} was amended since that etag was read")]
+    StaleCalendar(CalendarId),
+    /// A calendar cannot be amended so.
+    #[error(transparent)]
+    CalendarRefused(Refused),
     /// Nobody owes that.
     #[error("{0} is not owed")]
     UnknownObligation(ObligationName),
-    /// Excused before.
-    #[error("{0} is waived already")]
-    AlreadyWaived(ObligationName),
-    /// The report is there.
-    #[error("the report for {0} was received already")]
-    AlreadySubmitted(ObligationName),
+    /// A decision or a request cannot be.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// A row does not read: another program wrote it.
     #[error("the table {table} holds a row that does not read: {what}")]
     Unreadable {
@@ -74,6 +100,9 @@ pub enum Error {
     /// The request id came before with another request.
     #[error("the request_id came before with another request")]
     RequestIdReused,
+    /// What had to be found out for it was not.
+    #[error("the work was interrupted")]
+    Interrupted(#[from] tokio::task::JoinError),
     /// The database failed.
     #[error("the database failed")]
     Database(#[from] DbErr),
@@ -88,6 +117,27 @@ impl Store {
     /// The database, for the outbox and the position in the events of others.
     pub fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// What was answered to a request.
+    pub async fn request_answered<M: prost::Message + Default>(
+        &self,
+        key: &RequestKey,
+    ) -> Result<Option<M>, Error> {
+        self.database.write(async |write| answered(write, Some(key)).await).await
+    }
+}
+
+/// What was answered to a request; none: nothing yet, or it has no id.
+async fn answered<M: prost::Message + Default>(
+    write: &Write<'_>,
+    key: Option<&RequestKey>,
+) -> Result<Option<M>, Error> {
+    let Some(key) = key else { return Ok(None) };
+    match write.answered(key).await? {
+        Answered::No => Ok(None),
+        Answered::Yes(before) => Ok(Some(before)),
+        Answered::Reused => Err(Error::RequestIdReused),
     }
 }
 

@@ -1,16 +1,25 @@
 //! The arguments: what can be typed, and the help for it.
 
+mod calendar;
+mod decisions;
+mod standings;
 mod units;
 
 use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use dunghan_calendar::{Family, Period};
+use dunghan_calendar::Period;
+use dunghan_proto::submission::report::State;
 
 use crate::address::ServerAddress;
 use crate::input::{self, Lifetime, UnitRef};
 
+pub(crate) use calendar::{Calendar, CalendarVerb, Province};
+pub(crate) use decisions::{
+    Decisions, DecisionsVerb, Extend, OnWhat, Requests, RequestsVerb, Waive, WhichRequest,
+};
+pub(crate) use standings::{Explain, Obligations, Owed, RankBy, Rates, RatesVerb};
 pub(crate) use units::{
     Contacts, ContactsVerb, ExportFormat, Grants, GrantsVerb, Units, UnitsVerb,
 };
@@ -59,16 +68,26 @@ pub(crate) enum Command {
     Contacts(Contacts),
     /// Who may do what, beside what tokens state: list, add, revoke
     Grants(Grants),
-    /// Rules by which units owe reports: list, import
+    /// Rules by which units owe reports: list, show, families, import
     Regimes(Regimes),
-    /// Reports: list, show, submit
+    /// Reports: list, show, submit, withdraw, return, acts
     Reports(Reports),
     /// Who owes which report, and where each stands
     Obligations(Obligations),
-    /// How many of a period's reports are there, and who is missing
+    /// What one unit owes, week by week, and who sees to it
+    Owed(Owed),
+    /// How many reports are there, and who is missing; trend and ranking
     Rates(Rates),
     /// Why an obligation stands as it does, as a text that can be forwarded
     Explain(Explain),
+    /// Excuse units from reports
+    Waive(Waive),
+    /// Give units more time for reports
+    Extend(Extend),
+    /// Waivers and extensions: list, show, revoke
+    Decisions(Decisions),
+    /// What units ask for: list, ask, grant, refuse, withdraw
+    Requests(Requests),
     /// Administrative dossiers: import, summary (form II.06a)
     Dossiers(Dossiers),
     /// Dossiers that are due and whose completion is not recorded
@@ -79,7 +98,7 @@ pub(crate) enum Command {
     Sweep(Sweep),
     /// Add one indicator up over a unit's subtree
     Rollup(Rollup),
-    /// Windows of periods, and due dates in working days; needs no server
+    /// Working calendars: windows of periods, due dates, days off, amendments
     Calendar(Calendar),
     /// See it work on real units and five real reports, in a temporary folder
     Demo(Demo),
@@ -225,10 +244,35 @@ pub(crate) struct Regimes {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RegimesVerb {
     /// All regimes
-    List,
+    List {
+        /// Only those in force on this date
+        #[arg(long, value_name = "DATE", value_parser = input::date)]
+        as_of: Option<NaiveDate>,
+    },
+    /// One regime: who owes what, to whom, by when, and on what legal basis
+    Show {
+        /// The regime
+        #[arg(value_name = "REGIME")]
+        name: String,
+    },
+    /// The families of rules that regimes can name: windows and due days that a
+    /// legal document fixes
+    Families,
     /// Put the regimes of a JSON file in force; those that are already, the
     /// same, are left as they are
-    Import { file: PathBuf },
+    Import {
+        /// A JSON file with a list of regimes
+        #[arg(required_unless_present = "bundled")]
+        file: Option<PathBuf>,
+        /// Those that come with the program: form II.06a of Circular
+        /// 01/2020/TT-VPCP, digital transformation, inspection
+        #[arg(long, conflicts_with = "file")]
+        bundled: bool,
+        /// Say what would be put in force, and do nothing. A regime that amends
+        /// another of the same file is refused: that one is not in force yet
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -252,79 +296,58 @@ pub(crate) enum ReportsVerb {
         /// Only for this period
         #[arg(long, value_name = "PERIOD")]
         period: Option<Period>,
+        /// Only these: draft, submitted, returned; may be given several times
+        #[arg(long = "state", value_name = "STATE", value_parser = input::report_state)]
+        states: Vec<State>,
         /// The date on which the unit's code is meant [default: today]
         #[arg(long, value_name = "DATE", value_parser = input::date)]
         as_of: Option<NaiveDate>,
     },
     /// One report with its figures and findings
     Show {
-        /// The unit that reports, or the report's whole name,
-        /// units/UUID/reports/UUID
-        target: String,
-        /// The regime
-        #[arg(long, value_name = "REGIME")]
-        regime: Option<String>,
-        /// The period
-        #[arg(long, value_name = "PERIOD")]
-        period: Option<Period>,
-        /// The date on which the unit's code is meant [default: today]
-        #[arg(long, value_name = "DATE", value_parser = input::date)]
-        as_of: Option<NaiveDate>,
+        #[command(flatten)]
+        which: WhichReport,
     },
     /// Create the report of a JSON file and hand it over. A draft that is
-    /// there already is replaced
+    /// there already is replaced, and so is what a report said that was sent
+    /// back
     Submit { file: PathBuf },
+    /// Take a report back that was handed over: it is a draft again, and counts
+    /// as not received
+    Withdraw {
+        #[command(flatten)]
+        which: WhichReport,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Send a report back to be mended, as whoever supervises the unit or the
+    /// regime. When it was first received stands
+    Return {
+        #[command(flatten)]
+        which: WhichReport,
+        /// What is to be mended
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// The last date on which the mended report is on time
+        #[arg(long, value_name = "DATE", value_parser = input::date)]
+        until: NaiveDate,
+    },
+    /// All that was done to a report: handed over, taken back, sent back
+    Acts {
+        #[command(flatten)]
+        which: WhichReport,
+        /// With each report as it was handed over; as JSON only
+        #[arg(long)]
+        with_reports: bool,
+    },
 }
 
-/// Which obligations.
+/// One report.
 #[derive(Args, Debug)]
-pub(crate) struct Obligations {
-    /// The unit at the top; without one, everything the token may read
-    pub(crate) unit: Option<UnitRef>,
-    /// Only under this regime
-    #[arg(long, value_name = "REGIME")]
-    pub(crate) regime: Option<String>,
-    /// Only for this period
-    #[arg(long, value_name = "PERIOD")]
-    pub(crate) period: Option<Period>,
-    /// Only where they stand so: open, on_time, late, missing, waived,
-    /// no_due_time; may be given several times
-    #[arg(long = "standing", value_name = "STANDING", value_parser = input::standing)]
-    pub(crate) standings: Vec<dunghan_proto::compliance::Standing>,
-    /// The moment for which to answer [default: now]
-    #[arg(long, value_name = "TIME", value_parser = input::time)]
-    pub(crate) at: Option<DateTime<Utc>>,
-    /// The date on which the unit's code is meant [default: today]
-    #[arg(long, value_name = "DATE", value_parser = input::date)]
-    pub(crate) as_of: Option<NaiveDate>,
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Rates {
-    /// The unit at the top
-    pub(crate) unit: UnitRef,
-    /// The regime
-    #[arg(long, value_name = "REGIME")]
-    pub(crate) regime: String,
-    /// The period
-    #[arg(long, value_name = "PERIOD")]
-    pub(crate) period: Period,
-    /// The moment for which to answer [default: now]
-    #[arg(long, value_name = "TIME", value_parser = input::time)]
-    pub(crate) at: Option<DateTime<Utc>>,
-    /// The date on which the unit's code is meant [default: today]
-    #[arg(long, value_name = "DATE", value_parser = input::date)]
-    pub(crate) as_of: Option<NaiveDate>,
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Explain {
-    /// The unit that owes, or the whole name of the obligation,
-    /// units/UUID/obligations/REGIME~PERIOD
+pub(crate) struct WhichReport {
+    /// The unit that reports, or the report's whole name,
+    /// units/UUID/reports/UUID
     pub(crate) target: String,
     /// The regime
     #[arg(long, value_name = "REGIME")]
@@ -332,14 +355,9 @@ pub(crate) struct Explain {
     /// The period
     #[arg(long, value_name = "PERIOD")]
     pub(crate) period: Option<Period>,
-    /// The moment for which to answer [default: now]
-    #[arg(long, value_name = "TIME", value_parser = input::time)]
-    pub(crate) at: Option<DateTime<Utc>>,
     /// The date on which the unit's code is meant [default: today]
     #[arg(long, value_name = "DATE", value_parser = input::date)]
     pub(crate) as_of: Option<NaiveDate>,
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
 }
 
 #[derive(Args, Debug)]
@@ -410,6 +428,9 @@ pub(crate) struct Notices {
 
 #[derive(Args, Debug)]
 pub(crate) struct Sweep {
+    /// The server's clock is right, although it lies more than 200 days ahead of the last sweep
+    #[arg(long)]
+    pub(crate) accept_clock: bool,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
 }
@@ -435,36 +456,6 @@ pub(crate) struct Rollup {
     pub(crate) as_of: Option<NaiveDate>,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Calendar {
-    /// How to print the answer
-    #[arg(long, value_enum, default_value_t = Format::Table, global = true)]
-    pub(crate) output: Format,
-    #[command(subcommand)]
-    pub(crate) verb: CalendarVerb,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CalendarVerb {
-    /// The days that a period covers
-    Period {
-        /// 202605, 2026Q2, 2026S1, 2026N9, 2026 or 2023-01-01--2024-05-31
-        name: Period,
-        /// nd09 (from the 15th to the 14th) or calendar
-        #[arg(long, value_name = "FAMILY", default_value_t = Family::Nd09)]
-        family: Family,
-    },
-    /// The date that many working days after another
-    Due {
-        /// The day after which counting begins: a cut-off, or a receipt
-        #[arg(value_parser = input::date)]
-        date: NaiveDate,
-        /// How many
-        #[arg(long, value_name = "N")]
-        working_days: u16,
-    },
 }
 
 #[derive(Args, Debug)]

@@ -8,7 +8,9 @@ use chrono::{NaiveDate, TimeDelta};
 use dunghan_calendar::{Clock as _, SystemClock};
 use dunghan_host::LARGEST_ANSWER;
 use dunghan_proto::aggregation::aggregation_service_client::AggregationServiceClient;
+use dunghan_proto::compliance::calendar_service_client::CalendarServiceClient;
 use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
+use dunghan_proto::compliance::decision_service_client::DecisionServiceClient;
 use dunghan_proto::compliance::dossier_service_client::DossierServiceClient;
 use dunghan_proto::compliance::notice_service_client::NoticeServiceClient;
 use dunghan_proto::policy::ErrorReason;
@@ -91,6 +93,14 @@ impl Client {
 
     pub(crate) fn compliance(&self) -> ComplianceServiceClient<Peer> {
         ComplianceServiceClient::new(self.peer.clone())
+    }
+
+    pub(crate) fn decisions(&self) -> DecisionServiceClient<Peer> {
+        DecisionServiceClient::new(self.peer.clone())
+    }
+
+    pub(crate) fn calendars(&self) -> CalendarServiceClient<Peer> {
+        CalendarServiceClient::new(self.peer.clone()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
     pub(crate) fn dossiers(&self) -> DossierServiceClient<Peer> {

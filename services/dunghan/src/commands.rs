@@ -3,10 +3,13 @@
 mod backup;
 mod calendar;
 mod contacts;
+mod decisions;
 mod dossiers;
 mod grants;
 mod notices;
 mod obligations;
+mod owed;
+mod rates;
 mod regimes;
 mod reports;
 mod rollup;
@@ -19,7 +22,7 @@ use crate::demo;
 use crate::failure::Failure;
 
 pub(crate) use dossiers::{SummaryRow, record, summary_table};
-pub(crate) use obligations::Rate;
+pub(crate) use rates::Rate;
 pub(crate) use regimes::create as create_regime;
 pub(crate) use reports::submit as submit_report;
 pub(crate) use units::{Lineage, bundled as import_bundled, import as import_units, lineage_of};
@@ -39,14 +42,19 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Regimes(args) => regimes::regimes(args).await,
         Command::Reports(args) => reports::reports(args).await,
         Command::Obligations(args) => obligations::obligations(args).await,
-        Command::Rates(args) => obligations::rates(args).await,
+        Command::Owed(args) => owed::owed(args).await,
+        Command::Rates(args) => rates::rates(args).await,
         Command::Explain(args) => obligations::explain(args).await,
+        Command::Waive(args) => decisions::waive(args).await,
+        Command::Extend(args) => decisions::extend(args).await,
+        Command::Decisions(args) => decisions::decisions(args).await,
+        Command::Requests(args) => decisions::requests(args).await,
         Command::Dossiers(args) => dossiers::dossiers(args).await,
         Command::Overdue(args) => dossiers::overdue(args).await,
         Command::Notices(args) => notices::notices(args).await,
         Command::Sweep(args) => notices::sweep(args).await,
         Command::Rollup(args) => rollup::rollup(args).await,
-        Command::Calendar(args) => calendar::calendar(&args),
+        Command::Calendar(args) => calendar::calendar(args).await,
         Command::Demo(args) => Box::pin(demo::demo(args)).await,
     }
 }

@@ -1,6 +1,7 @@
 //! What people type and what files hold, read strictly: every problem is found before anything is sent, and each one
 //! says where it is.
 
+mod calendar;
 mod csv_file;
 mod dossier;
 mod json;
@@ -16,14 +17,17 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use dunghan_calendar::{Period, zone};
 use dunghan_hierarchy::{Level, NSO, UnitId};
 use dunghan_proto::compliance::Standing;
+use dunghan_proto::compliance::obligation_request;
 use dunghan_proto::registry::ContactRole;
+use dunghan_proto::submission::report::State as ReportState;
 use serde::Deserialize;
 
 use crate::failure::Failure;
 
+pub(crate) use calendar::{CalendarDay, Hours, calendar_days};
 use csv_file::text;
 pub(crate) use dossier::{DossierRow, dossiers};
-pub(crate) use regime::{RegimeFile, regimes};
+pub(crate) use regime::{RegimeFile, bundled_regimes, regimes};
 pub(crate) use reorganisation::{
     ReorganisationFile, reorganisation_name, reorganisations, shown as shown_change,
 };
@@ -159,8 +163,29 @@ pub(crate) fn level(text: &str) -> Result<Level, String> {
 
 /// Where an obligation stands.
 pub(crate) fn standing(text: &str) -> Result<Standing, String> {
-    word("STANDING_", text, Standing::from_str_name)
-        .ok_or_else(|| "is not open, on_time, late, missing, waived or no_due_time".to_owned())
+    word("STANDING_", text, Standing::from_str_name).ok_or_else(|| {
+        "is not not_yet_open, open, due_soon, missing, on_time, late, no_due_time, returned, \
+             waived or closed"
+            .to_owned()
+    })
+}
+
+/// Where a report stands.
+pub(crate) fn report_state(text: &str) -> Result<ReportState, String> {
+    word("STATE_", text, ReportState::from_str_name)
+        .ok_or_else(|| "is not draft, submitted or returned".to_owned())
+}
+
+/// Where a request stands.
+pub(crate) fn request_state(text: &str) -> Result<obligation_request::State, String> {
+    word("STATE_", text, obligation_request::State::from_str_name)
+        .ok_or_else(|| "is not pending, granted, refused or withdrawn".to_owned())
+}
+
+/// What a request asks for.
+pub(crate) fn request_kind(text: &str) -> Result<obligation_request::Kind, String> {
+    word("KIND_", text, obligation_request::Kind::from_str_name)
+        .ok_or_else(|| "is not extension, system_failure or explanation".to_owned())
 }
 
 /// What a contact does at its unit.

@@ -1,13 +1,13 @@
 //! The contract's messages as domain types and back. Raw data stops here.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::NaiveDate;
 use dunghan_calendar::{Family, Frequency, Period};
 use dunghan_hierarchy::UnitId;
 use dunghan_proto::compliance as pb_compliance;
-use dunghan_proto::events::ReportSubmitted;
 use dunghan_proto::events::event::Payload;
+use dunghan_proto::events::{ReportReturned, ReportSubmitted, ReportWithdrawn};
 use dunghan_proto::policy::ErrorReason as Common;
 use dunghan_proto::submission as pb;
 use dunghan_proto::submission::ErrorReason;
@@ -19,8 +19,8 @@ use crate::domain::finding::{Discrepancy, Finding, Severity};
 use crate::domain::form::{Form, Indicator, Kind, NotAsked};
 use crate::domain::regime::{Recurrence, Regime};
 use crate::domain::report::{
-    Asserted, Content, DeclaredPeriod, Document, Evidence, EvidenceKind, Place, Received, Report,
-    State,
+    Act, Asserted, Content, DeclaredPeriod, Deed, Document, Evidence, EvidenceKind, Place,
+    Received, Report, Stage, State,
 };
 use crate::domain::value::{
     self, Figure, Key, NotAPercent, Percent, Qualifier, Ratio, Role, Value,
@@ -33,6 +33,7 @@ const MOST_QUOTE_BYTES: usize = 2000;
 const MOST_TEXT_BYTES: usize = 4000;
 const MOST_CATEGORY_CHARS: usize = 200;
 const MOST_REFERENCE_BYTES: usize = 500;
+const MOST_REASON_CHARS: usize = 2000;
 /// The contract sets no limit on what no document comes near.
 const MOST_NUMBER_BYTES: usize = 100;
 const MOST_DECLARED_PERIODS: usize = 100;
@@ -460,6 +461,23 @@ pub(crate) fn asserted(request: &pb::SubmitReportRequest) -> Result<Option<Asser
     Ok(kind.map(|kind| Asserted { at, evidence: Evidence { kind, reference } }))
 }
 
+/// Why something is taken back or sent back.
+pub(crate) fn reason(text: &str) -> Result<String, Status> {
+    const FIELD: &str = "reason";
+    let text = text.trim();
+    let mut problems = Problems::default();
+    if text.is_empty() {
+        problems.add(FIELD, Common::RequiredFieldMissing, "is missing");
+    }
+    if text.chars().count() > MOST_REASON_CHARS {
+        let says = format!("must not be longer than {MOST_REASON_CHARS} characters");
+        problems.add(FIELD, ErrorReason::TooLong, says);
+    }
+    no_nul(&mut problems, FIELD, text);
+    problems.refused()?;
+    Ok(text.to_owned())
+}
+
 /// What compliance says of a regime.
 ///
 /// `None` for what this program cannot read: compliance is newer, or not what it should be.
@@ -490,20 +508,18 @@ pub(crate) fn regime(pb: &pb_compliance::Regime) -> Option<Regime> {
     })
 }
 
-/// Which of the two states a list is to hold; `None` for both.
-pub(crate) fn submitted_only(states: &[i32]) -> Result<Option<bool>, Status> {
-    let (mut drafts, mut submitted) = (false, false);
-    for state in states {
-        match pb::report::State::try_from(*state) {
-            Ok(pb::report::State::Draft) => drafts = true,
-            Ok(pb::report::State::Submitted) => submitted = true,
-            Ok(pb::report::State::Unspecified) | Err(_) => {
-                let says = "holds what is no state of a report";
-                return Err(bad("states", Common::InvalidField, says));
-            }
+/// Which states a list is to hold, each once; none for all.
+pub(crate) fn stages(states: &[i32]) -> Result<Vec<Stage>, Status> {
+    let stages = states.iter().map(|state| match pb::report::State::try_from(*state) {
+        Ok(pb::report::State::Draft) => Ok(Stage::Draft),
+        Ok(pb::report::State::Submitted) => Ok(Stage::Submitted),
+        Ok(pb::report::State::Returned) => Ok(Stage::Returned),
+        Ok(pb::report::State::Unspecified) | Err(_) => {
+            let says = "holds what is no state of a report";
+            Err(bad("states", Common::InvalidField, says))
         }
-    }
-    Ok((drafts != submitted).then_some(submitted))
+    });
+    Ok(stages.collect::<Result<BTreeSet<_>, _>>()?.into_iter().collect())
 }
 
 /// Changes with every write.
@@ -607,15 +623,16 @@ fn evidence_of(evidence: &Evidence) -> pb::ReceiptEvidence {
 
 impl From<&Report> for pb::Report {
     fn from(report: &Report) -> Self {
-        let (state, receive_time, receipt_evidence, submitter) = match &report.state {
-            State::Draft => (pb::report::State::Draft, None, None, String::new()),
-            State::Submitted { at, evidence, submitter } => (
-                pb::report::State::Submitted,
-                Some(field::pb_time(*at)),
-                evidence.as_ref().map(evidence_of),
-                submitter.clone(),
-            ),
+        let (state, handed_over, back) = match &report.state {
+            State::Draft => (pb::report::State::Draft, None, None),
+            State::Submitted { first, submitter, .. } => {
+                (pb::report::State::Submitted, Some((first, submitter)), None)
+            }
+            State::Returned { first, submitter, back } => {
+                (pb::report::State::Returned, Some((first, submitter)), Some(back))
+            }
         };
+        let first = handed_over.map(|(first, _)| first);
         Self {
             name: report.name.to_string(),
             regime: format!("regimes/{}", report.asked.regime),
@@ -626,13 +643,15 @@ impl From<&Report> for pb::Report {
             narrative: report.content.narrative.clone(),
             state: state.into(),
             findings: report.findings.iter().map(finding_of).collect(),
-            receive_time,
-            receipt_evidence,
+            receive_time: first.map(|first| field::pb_time(first.at)),
+            receipt_evidence: first.and_then(|first| first.evidence.as_ref()).map(evidence_of),
             create_time: Some(field::pb_time(report.create_time)),
             update_time: Some(field::pb_time(report.update_time)),
             etag: etag(report),
             declared_cut_off_date: report.content.declared_cut_off.map(field::pb_date),
-            submitter,
+            submitter: handed_over.map(|(_, submitter)| submitter.clone()).unwrap_or_default(),
+            revision: report.revision,
+            return_due_time: back.map(|back| field::pb_time(back.due)),
             submitting_unit: report
                 .content
                 .submitting_unit
@@ -650,20 +669,43 @@ pub(crate) fn listed(report: &Report) -> pb::Report {
     listed
 }
 
-/// What others are told when a report was handed over.
-pub(crate) fn submitted(report: &Report) -> Option<Payload> {
-    let State::Submitted { at, .. } = report.state else { return None };
-    Some(Payload::ReportSubmitted(ReportSubmitted {
-        report: report.name.to_string(),
-        regime: format!("regimes/{}", report.asked.regime),
-        period: report.asked.period.to_string(),
-        receive_time: Some(field::pb_time(at)),
-        declared_cut_off: report
-            .content
-            .declared_cut_off
-            .map(|date| date.to_string())
-            .unwrap_or_default(),
-    }))
+/// What others are told when a report was handed over, taken back or sent back, from what it has become.
+pub(crate) fn told(report: &Report) -> Payload {
+    let name = report.name.to_string();
+    let regime = format!("regimes/{}", report.asked.regime);
+    let period = report.asked.period.to_string();
+    let sequence = report.version;
+    match &report.state {
+        State::Submitted { first, .. } => Payload::ReportSubmitted(ReportSubmitted {
+            report: name,
+            regime,
+            period,
+            receive_time: Some(field::pb_time(first.at)),
+            declared_cut_off: report
+                .content
+                .declared_cut_off
+                .map(|date| date.to_string())
+                .unwrap_or_default(),
+            sequence,
+            revision: report.revision,
+        }),
+        State::Draft => Payload::ReportWithdrawn(ReportWithdrawn {
+            report: name,
+            regime,
+            period,
+            sequence,
+            withdraw_time: Some(field::pb_time(report.update_time)),
+        }),
+        State::Returned { first, back, .. } => Payload::ReportReturned(ReportReturned {
+            report: name,
+            regime,
+            period,
+            sequence,
+            return_time: Some(field::pb_time(back.at)),
+            return_due_time: Some(field::pb_time(back.due)),
+            receive_time: Some(field::pb_time(first.at)),
+        }),
+    }
 }
 
 pub(crate) fn receipt(received: &Received, regime: &str, period: Period) -> pb::Receipt {
@@ -673,6 +715,39 @@ pub(crate) fn receipt(received: &Received, regime: &str, period: Period) -> pb::
         period: period.to_string(),
         receive_time: Some(field::pb_time(received.at)),
         declared_cut_off_date: received.declared_cut_off.map(field::pb_date),
+        sequence: received.version,
+        return_due_time: received.back.map(|back| field::pb_time(back.due)),
+        return_time: received.back.map(|back| field::pb_time(back.at)),
+    }
+}
+
+/// An act as the contract writes it, with the report that was handed over where that is asked for.
+pub(crate) fn act_of(act: &Act, with_report: bool) -> pb::ReportAct {
+    let own = pb::ReportAct {
+        act_time: Some(field::pb_time(act.at)),
+        record_time: Some(field::pb_time(act.recorded)),
+        author: act.author.clone(),
+        revision: act.revision,
+        ..pb::ReportAct::default()
+    };
+    match &act.deed {
+        Deed::HandedOver { evidence, report } => pb::ReportAct {
+            kind: pb::report_act::Kind::Submitted.into(),
+            receipt_evidence: evidence.as_ref().map(evidence_of),
+            report: with_report.then(|| pb::Report::from(&**report)),
+            ..own
+        },
+        Deed::Withdrawn { reason } => pb::ReportAct {
+            kind: pb::report_act::Kind::Withdrawn.into(),
+            reason: reason.clone(),
+            ..own
+        },
+        Deed::Returned { reason, due } => pb::ReportAct {
+            kind: pb::report_act::Kind::Returned.into(),
+            reason: reason.clone(),
+            return_due_time: Some(field::pb_time(*due)),
+            ..own
+        },
     }
 }
 

@@ -9,7 +9,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 use crate::domain::agency::NotItsAgency;
 use crate::domain::regime::NotAsked;
-use crate::domain::report::{AlreadySubmitted, NotSubmitted};
+use crate::domain::report::{AlreadySubmitted, NotHandedOver, NotReturned, NotSubmitted};
 use crate::store;
 
 /// Why a field is refused.
@@ -137,6 +137,22 @@ impl From<AlreadySubmitted> for Status {
     }
 }
 
+impl From<NotHandedOver> for Status {
+    fn from(error: NotHandedOver) -> Self {
+        let metadata = [("report", error.name.to_string())];
+        refuse(Code::FailedPrecondition, ErrorReason::NotSubmitted, error.to_string(), metadata)
+    }
+}
+
+impl From<NotReturned> for Status {
+    fn from(error: NotReturned) -> Self {
+        match error {
+            NotReturned::NotHandedOver(error) => error.into(),
+            NotReturned::DueInPast { .. } => bad("due_date", ErrorReason::ReturnDueInPast, error),
+        }
+    }
+}
+
 impl From<NotSubmitted> for Status {
     fn from(error: NotSubmitted) -> Self {
         const FIELD: &str = "asserted_receive_time";
@@ -165,6 +181,7 @@ impl From<store::Error> for Status {
             store::Error::Exists(name) => (Code::AlreadyExists, ErrorReason::ReportExists, name),
             store::Error::Stale(name) => (Code::Aborted, ErrorReason::EtagMismatch, name),
             store::Error::AlreadySubmitted(already) => return already.into(),
+            store::Error::NotHandedOver(error) => return error.into(),
             store::Error::Unreadable(cause) => return internal("reading a report", &*cause),
             store::Error::Database(cause) if is_transient(&cause) => {
                 return unavailable("using the database", &cause);

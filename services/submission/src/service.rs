@@ -15,7 +15,6 @@ use dunghan_proto::submission::ErrorReason;
 use dunghan_proto::submission::submission_service_server::SubmissionService;
 use dunghan_rpc::{Caller, Over, Page, Peer, field, internal, peer_failed, refuse};
 use dunghan_store::{Answered, RequestKey};
-use prost::Message as _;
 use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
@@ -23,13 +22,15 @@ use crate::convert::{self, Changes, Draft, Mask};
 use crate::domain::agency::must_be_agency;
 use crate::domain::form::{Form, Forms};
 use crate::domain::regime::Regime;
-use crate::domain::report::{Asserted, Content, Report, ReportName};
+use crate::domain::report::{Act, Asserted, Content, Report, ReportName};
 use crate::error::{SUBMITTING_UNIT, bad};
 use crate::store::{Error, Reply, ReportFilter, ReportKey, Store, Visible};
 
 const MOST_AT_ONCE: usize = 1000;
 /// Clients take 4 MiB unless told otherwise: a page of long reports ends earlier.
 const LARGEST_PAGE_BYTES: usize = 3 * 1024 * 1024;
+/// Whole reports read at once: one with the longest texts has some 14 MB.
+const MOST_WHOLE: usize = 10;
 
 /// What the rpcs need.
 #[derive(Debug)]
@@ -174,6 +175,12 @@ impl Service {
         Ok(response)
     }
 
+    /// The report that a request was made from, if it says from which.
+    async fn current(&self, name: ReportName, etag: &str) -> Result<Report, Status> {
+        let report = self.store.report_fetch(name).await?;
+        if convert::is_current(etag, &report) { Ok(report) } else { Err(Error::Stale(name).into()) }
+    }
+
     async fn hand_over(
         &self,
         name: ReportName,
@@ -182,16 +189,56 @@ impl Service {
         submitter: &str,
         key: Option<&RequestKey>,
     ) -> Result<pb::Report, Status> {
-        let report = self.store.report_fetch(name).await?;
-        if !convert::is_current(&request.etag, &report) {
-            return Err(Error::Stale(name).into());
-        }
+        let report = self.current(name, &request.etag).await?;
         let form = self.form(&report.asked.form)?;
         let report = report.submit(form, asserted, submitter, self.clock.now())?;
         let response = pb::Report::from(&report);
         let reply = key.map(|key| Reply { key, response: &response });
-        self.store.report_update(&report, convert::submitted(&report), reply).await?;
+        self.store.report_update(&report, Some(convert::told(&report)), reply).await?;
         Ok(response)
+    }
+
+    /// Takes a report back or sends it back.
+    async fn take_back(
+        &self,
+        before: Report,
+        (report, act): (Report, Act),
+        key: Option<&RequestKey>,
+    ) -> Result<pb::Report, Status> {
+        let response = pb::Report::from(&report);
+        let reply = key.map(|key| Reply { key, response: &response });
+        let event = Some(convert::told(&report));
+        // A future of its own: with those around it it is larger than a stack is to hold.
+        Box::pin(self.store.report_take_back(&before, &report, act, event, reply)).await?;
+        Ok(response)
+    }
+
+    /// The report of that name, if the caller has the right that `right` asks for over its unit or over its regime.
+    ///
+    /// Errors: NOT_FOUND (REPORT_NOT_FOUND), but PERMISSION_DENIED (OUT_OF_SCOPE) for whoever has no right over the unit:
+    /// they are not told that there is no such report.
+    async fn permitted(
+        &self,
+        caller: &Caller,
+        name: ReportName,
+        right: impl Fn(Option<&str>) -> Result<(), Status>,
+    ) -> Result<Report, Status> {
+        let by_unit = right(None);
+        let by_regime = caller.grants().iter().any(|grant| matches!(grant.over, Over::Regime(_)));
+        if !by_regime {
+            by_unit.clone()?;
+        }
+        match self.store.report_fetch(name).await {
+            Ok(report) => right(Some(&report.asked.regime)).map(|()| report),
+            Err(error) => by_unit.and(Err(error.into())),
+        }
+    }
+
+    /// A report that the caller may read.
+    async fn readable(&self, caller: &Caller, name: ReportName) -> Result<Report, Status> {
+        let (hierarchy, today) = (self.units.knowing(name.unit).await?, self.today());
+        let right = |regime: Option<&str>| caller.must_read(name.unit, regime, &hierarchy, today);
+        self.permitted(caller, name, right).await
     }
 
     /// What a caller's list may hold, below `parent` if there is one, under `regime` if there is one.
@@ -224,7 +271,7 @@ impl Service {
         let below =
             parent.map(|parent| units(&|unit| hierarchy.covers(parent, unit, today).is_some()));
         let everything =
-            caller.reaches_everything() || regime.is_some_and(|id| caller.can_read_regime(id));
+            caller.reaches_everything() || regime.is_some_and(|id| caller.reaches_regime(id));
         let visible = if everything {
             Visible::Everything
         } else {
@@ -251,11 +298,11 @@ fn must_exist(unit: UnitId, hierarchy: &Hierarchy) -> Result<(), Status> {
     Err(refuse(Code::NotFound, ErrorReason::UnknownUnit, says, metadata))
 }
 
-/// How many of these reports an answer can carry: one at least.
-fn fitting(reports: &[(ReportKey, pb::Report)]) -> usize {
+/// How many of these an answer can carry: one at least.
+fn fitting<K>(listed: &[(K, impl prost::Message)]) -> usize {
     let mut bytes = 0;
-    let fit = reports.iter().take_while(|(_, report)| {
-        bytes += report.encoded_len();
+    let fit = listed.iter().take_while(|(_, one)| {
+        bytes += one.encoded_len();
         bytes <= LARGEST_PAGE_BYTES
     });
     fit.count().max(1)
@@ -274,7 +321,7 @@ impl SubmissionService for Service {
         let report = field::required("report", request.report)?;
         let draft = convert::draft(report)?;
         let hierarchy = self.units.knowing(unit).await?;
-        caller.must_write(unit, &hierarchy, self.today())?;
+        caller.must_write_under(unit, None, &hierarchy, self.today())?;
         let begin = self.begin(unit, draft, &hierarchy, key.as_ref());
         self.once(key.as_ref(), begin).await
     }
@@ -291,12 +338,9 @@ impl SubmissionService for Service {
         let etag = sent.etag.clone();
         let changes = convert::changes(sent, mask)?;
         let hierarchy = self.units.knowing(name.unit).await?;
-        caller.must_write(name.unit, &hierarchy, self.today())?;
+        caller.must_write_under(name.unit, None, &hierarchy, self.today())?;
 
-        let report = self.store.report_fetch(name).await?;
-        if !convert::is_current(&etag, &report) {
-            return Err(Error::Stale(name).into());
-        }
+        let report = self.current(name, &etag).await?;
         let form = self.form(&report.asked.form)?;
         changes.must_suit(form)?;
         self.must_name_its_agency(&changes, name.unit, report.asked.window.cut_off).await?;
@@ -316,12 +360,12 @@ impl SubmissionService for Service {
         let key = request_key(&caller, "SubmitReport", &request.request_id, &request)?;
         let asserted = convert::asserted(&request)?;
         let (hierarchy, today) = (self.units.knowing(name.unit).await?, self.today());
-        caller.must_write(name.unit, &hierarchy, today)?;
+        caller.must_write_under(name.unit, None, &hierarchy, today)?;
         if asserted.is_some() {
             // The unit has to be theirs as an importer: a role elsewhere, or another role here, does not do.
             let grants = caller.grants().iter().filter(|grant| grant.role == Role::Importer);
             let importer = Caller::new(caller.subject(), grants.cloned().collect());
-            importer.must_write(name.unit, &hierarchy, today).map_err(|_| {
+            importer.must_write_under(name.unit, None, &hierarchy, today).map_err(|_| {
                 refuse(
                     Code::PermissionDenied,
                     ErrorReason::MayNotAssertReceipt,
@@ -340,20 +384,76 @@ impl SubmissionService for Service {
     ) -> Result<Response<pb::Report>, Status> {
         let caller = Caller::of(&request)?;
         let name = report_name("name", &request.get_ref().name)?;
+        let report = self.readable(&caller, name).await?;
+        Ok(Response::new(pb::Report::from(&report)))
+    }
+
+    async fn withdraw_report(
+        &self,
+        request: Request<pb::WithdrawReportRequest>,
+    ) -> Result<Response<pb::Report>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let name = report_name("name", &request.name)?;
+        let key = request_key(&caller, "WithdrawReport", &request.request_id, &request)?;
+        let reason = convert::reason(&request.reason)?;
+        let hierarchy = self.units.knowing(name.unit).await?;
+        caller.must_write_under(name.unit, None, &hierarchy, self.today())?;
+        let withdraw = async {
+            let report = self.current(name, &request.etag).await?;
+            let withdrawn = report.clone().withdraw(caller.subject(), reason, self.clock.now())?;
+            self.take_back(report, withdrawn, key.as_ref()).await
+        };
+        self.once(key.as_ref(), withdraw).await
+    }
+
+    async fn return_report(
+        &self,
+        request: Request<pb::ReturnReportRequest>,
+    ) -> Result<Response<pb::Report>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let name = report_name("name", &request.name)?;
+        let key = request_key(&caller, "ReturnReport", &request.request_id, &request)?;
+        let reason = convert::reason(&request.reason)?;
+        let due_date = field::date("due_date", request.due_date.as_ref())?;
+        let due_date = field::required("due_date", due_date)?;
         let (hierarchy, today) = (self.units.knowing(name.unit).await?, self.today());
-        let by_unit = caller.must_read(name.unit, None, &hierarchy, today);
-        let by_regime = caller.grants().iter().any(|grant| matches!(grant.over, Over::Regime(_)));
-        if !by_regime {
-            by_unit.clone()?;
+        let right =
+            |regime: Option<&str>| caller.must_write_under(name.unit, regime, &hierarchy, today);
+        // Before it is looked whether the request came before: what was answered then is for who may ask.
+        self.permitted(&caller, name, right).await?;
+        let send_back = async {
+            let report = self.current(name, &request.etag).await?;
+            let author = caller.subject();
+            let returned = report.clone().send_back(author, reason, due_date, self.clock.now())?;
+            self.take_back(report, returned, key.as_ref()).await
+        };
+        self.once(key.as_ref(), send_back).await
+    }
+
+    async fn list_report_acts(
+        &self,
+        request: Request<pb::ListReportActsRequest>,
+    ) -> Result<Response<pb::ListReportActsResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let name = report_name("parent", &request.parent)?;
+        let with_reports = request.with_reports;
+        let asked = (name, with_reports);
+        let mut page = Page::<i64>::new(request.page_size, &request.page_token, &asked)?;
+        if with_reports {
+            page.size = page.size.min(MOST_WHOLE);
         }
-        match self.store.report_fetch(name).await {
-            Ok(report) => {
-                caller.must_read(name.unit, Some(&report.asked.regime), &hierarchy, today)?;
-                Ok(Response::new(pb::Report::from(&report)))
-            }
-            // Whoever may not see the unit is not told that there is no such report.
-            Err(error) => by_unit.and(Err(error.into())),
-        }
+        let report = self.readable(&caller, name).await?;
+        let limit = page.size + 1;
+        let acts = self.store.report_acts(&report, page.after, with_reports, limit).await?;
+        let listed: Vec<_> =
+            acts.iter().map(|act| (act.version, convert::act_of(act, with_reports))).collect();
+        page.size = page.size.min(fitting(&listed));
+        let (listed, next_page_token) = page.cut(listed, |(version, _)| *version);
+        let acts = listed.into_iter().map(|(_, act)| act).collect();
+        Ok(Response::new(pb::ListReportActsResponse { acts, next_page_token }))
     }
 
     async fn list_reports(
@@ -367,15 +467,15 @@ impl SubmissionService for Service {
         let parent = given(parent).map(|name| convert::unit("parent", &name)).transpose()?;
         let regime = given(regime).map(|name| regime_name("regime", &name)).transpose()?;
         let period = given(period).map(|name| convert::period("period", &name)).transpose()?;
-        let submitted = convert::submitted_only(&request.states)?;
-        let asked = (&parent, &regime, &period, submitted);
+        let stages = convert::stages(&request.states)?;
+        let asked = (&parent, &regime, &period, &stages);
         let mut page = Page::<ReportKey>::new(request.page_size, &request.page_token, &asked)?;
         let hierarchy = match parent {
             Some(parent) => self.units.knowing(parent).await?,
             None => self.units.current().await?,
         };
         let (visible, units) = self.visible(&caller, parent, regime.as_deref(), &hierarchy)?;
-        let filter = ReportFilter { visible, units, regime, period, submitted };
+        let filter = ReportFilter { visible, units, regime, period, stages };
         let found = self.store.report_page(&filter, page.after, page.size + 1).await?;
         let listed: Vec<_> =
             found.iter().map(|report| (ReportKey::of(report), convert::listed(report))).collect();

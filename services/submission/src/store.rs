@@ -1,5 +1,6 @@
 //! Reports in a table. The only module that knows SQL exists.
 
+mod act_row;
 mod report_row;
 
 use chrono::{DateTime, Utc};
@@ -10,7 +11,9 @@ use dunghan_store::{Answered, Database, RequestKey, Sql, Write};
 use sea_orm::{DbErr, EntityTrait as _, SqlErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
-use crate::domain::report::{AlreadySubmitted, Received, Report, ReportName};
+use crate::domain::report::{
+    Act, AlreadySubmitted, NotHandedOver, Received, Report, ReportName, Stage,
+};
 use report_row as row;
 
 pub use report_row::{ReportFilter, ReportKey, Visible};
@@ -29,6 +32,10 @@ impl MigratorTrait for Migrations {
             Sql::new(
                 "m20261122_000004_submitting_unit",
                 include_str!("store/migrations/m20261122_000004_submitting_unit.sql"),
+            ),
+            Sql::new(
+                "m20261122_000005_report_acts",
+                include_str!("store/migrations/m20261122_000005_report_acts.sql"),
             ),
         ])
     }
@@ -55,8 +62,11 @@ pub enum Error {
     /// It was handed over after it was read.
     #[error(transparent)]
     AlreadySubmitted(#[from] AlreadySubmitted),
+    /// It was taken back or sent back after it was read.
+    #[error(transparent)]
+    NotHandedOver(#[from] NotHandedOver),
     /// A row does not read: another program wrote it.
-    #[error("the table report holds a row that does not read")]
+    #[error("a table holds a row that does not read")]
     Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The database failed.
     #[error("the database failed")]
@@ -133,8 +143,8 @@ impl Store {
         row::fetch_many(self.database.reader(), names).await
     }
 
-    /// Writes a draft, or the report that it became, over the draft it was made from, and only over that: nothing that
-    /// was handed over is ever written again. `event` is told in the same transaction.
+    /// Writes a report over the draft, or the one that was sent back, that it was made from, and only over that: nothing is
+    /// written over what is handed over. `event` is told in the same transaction.
     ///
     /// Errors: `AlreadySubmitted`, `Stale`, `NotFound`.
     pub async fn report_update<M: prost::Message>(
@@ -146,20 +156,68 @@ impl Store {
         let row = row::active(report)?;
         self.database
             .write(async |write| {
-                if !row::overwrite(write, report.name, row, report.version - 1).await? {
+                let over = [Stage::Draft, Stage::Returned];
+                if !row::overwrite(write, report.name, row, report.version - 1, over).await? {
                     let there = row::fetch(&**write, report.name).await?;
-                    return Err(match there.map(|there| there.must_be_draft()) {
+                    return Err(match there.map(|there| there.must_be_editable()) {
                         None => Error::NotFound(report.name),
                         Some(Ok(())) => Error::Stale(report.name),
                         Some(Err(already)) => already.into(),
                     });
                 }
-                if let Some(event) = event {
-                    dunghan_events::append(write, report.update_time, event).await?;
-                }
-                Ok(answer(write, reply, report.update_time).await?)
+                tell(write, report, event, reply).await
             })
             .await
+    }
+
+    /// Writes that a report was taken back or sent back, over what it was before. What it says stays as it is. `act` is kept,
+    /// and so is the one by which it had been handed over.
+    ///
+    /// Errors: `NotHandedOver`, `Stale`, `NotFound`.
+    pub async fn report_take_back<M: prost::Message>(
+        &self,
+        before: &Report,
+        report: &Report,
+        act: Act,
+        event: Option<Payload>,
+        reply: Option<Reply<'_, M>>,
+    ) -> Result<(), Error> {
+        let row = row::standing(report)?;
+        let acts: Vec<_> = before.hand_over().into_iter().chain([act]).collect();
+        self.database
+            .write(async |write| {
+                let over = [Stage::Submitted, Stage::Returned];
+                if !row::overwrite(write, report.name, row, before.version, over).await? {
+                    let there = row::fetch(&**write, report.name).await?;
+                    return Err(match there.map(|there| there.stage()) {
+                        None => Error::NotFound(report.name),
+                        Some(Stage::Draft) => NotHandedOver { name: report.name }.into(),
+                        Some(Stage::Submitted | Stage::Returned) => Error::Stale(report.name),
+                    });
+                }
+                act_row::insert(write, report.name.report, &acts).await?;
+                tell(write, report, event, reply).await
+            })
+            .await
+    }
+
+    /// Up to `limit` acts on a report, as of when it was read, whose versions come after one; the first first. What was handed
+    /// over has its content `with_reports` alone.
+    pub async fn report_acts(
+        &self,
+        report: &Report,
+        after: Option<i64>,
+        with_reports: bool,
+        limit: usize,
+    ) -> Result<Vec<Act>, Error> {
+        let stands = report.hand_over();
+        // What stands may be among the others by now, and more may have been done since.
+        let until = report.version + i64::from(stands.is_none());
+        let from = after.map_or(0, |after| after + 1);
+        let reader = self.database.reader();
+        let mut acts = act_row::list(reader, report, from..until, with_reports, limit).await?;
+        acts.extend(stands.filter(|act| acts.len() < limit && from <= act.version));
+        Ok(acts)
     }
 
     /// The report of a unit for a regime and period.
@@ -179,7 +237,17 @@ impl Store {
         period: Period,
         units: &[UnitId],
     ) -> Result<Vec<Received>, Error> {
-        row::received(self.database.reader(), regime, period, units).await
+        let reader = self.database.reader();
+        let mut received = row::received(reader, regime, period, units).await?;
+        let back = received.iter().filter(|one| one.back.is_some()).map(|one| one.report.report);
+        let back: Vec<_> = back.collect();
+        if !back.is_empty() {
+            let declared = act_row::declared_cut_offs(reader, back).await?;
+            for one in received.iter_mut().filter(|one| one.back.is_some()) {
+                one.declared_cut_off = declared.get(&one.report.report).copied().flatten();
+            }
+        }
+        Ok(received)
     }
 
     /// Up to `limit` reports after a key, the last created first, without their narratives.
@@ -191,6 +259,18 @@ impl Store {
     ) -> Result<Vec<Report>, Error> {
         row::page(self.database.reader(), filter, after, limit).await
     }
+}
+
+async fn tell<M: prost::Message>(
+    write: &Write<'_>,
+    report: &Report,
+    event: Option<Payload>,
+    reply: Option<Reply<'_, M>>,
+) -> Result<(), Error> {
+    if let Some(event) = event {
+        dunghan_events::append(write, report.update_time, event).await?;
+    }
+    Ok(answer(write, reply, report.update_time).await?)
 }
 
 async fn answer<M: prost::Message>(

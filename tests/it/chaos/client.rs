@@ -24,7 +24,7 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use super::outcome::{rate, roll_up};
-use super::{Write, commune, lock, regime};
+use super::{Write, commune, lock, period, regime};
 use crate::roll_up::INDICATOR;
 use crate::world::{self, dossier, dossier_stream, time, unit};
 
@@ -211,6 +211,7 @@ impl Client {
     async fn report(&self, number: usize, of: usize) {
         let report = submission::Report {
             regime: regime(of),
+            period: period(of),
             ..world::report(INDICATOR, Figure::Count(i64::try_from(number).unwrap()))
         };
         let create = submission::CreateReportRequest {
@@ -258,7 +259,7 @@ impl Client {
     /// One of the reads, in turn.
     async fn read(&self, turn: usize) {
         let scope = unit(&commune(turn % self.communes));
-        let of = regime(turn % super::REGIMES);
+        let of = turn % super::REGIMES;
         match turn % 5 {
             0 => {
                 let request =
@@ -267,11 +268,11 @@ impl Client {
                 self.once("ListReports", list).await;
             }
             1 => {
-                let get = async || self.compliance().get_reporting_rate(rate(&of)).await;
+                let get = async || self.compliance().get_reporting_rate(rate(of)).await;
                 self.once("GetReportingRate", get).await;
             }
             2 => {
-                let get = async || self.aggregation().get_roll_up(roll_up(&of)).await;
+                let get = async || self.aggregation().get_roll_up(roll_up(of)).await;
                 self.once("GetRollUp", get).await;
             }
             3 => {
@@ -294,7 +295,7 @@ impl Client {
         let mut left = true;
         while left {
             let swept = self.insist("RunSweep", async || {
-                Ok(self.compliance().run_sweep(pb::RunSweepRequest {}).await?.into_inner())
+                Ok(self.compliance().run_sweep(pb::RunSweepRequest::default()).await?.into_inner())
             });
             let swept = swept.await;
             left = swept.notice_count > 0 || swept.unverified_count > 0;

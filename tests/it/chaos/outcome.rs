@@ -8,27 +8,27 @@ use dunghan_proto::submission;
 use dunghan_rpc::field;
 
 use super::client::Client;
-use super::{REGIMES, regime};
+use super::{REGIMES, period, regime};
 use crate::roll_up::INDICATOR;
-use crate::world::{PERIOD, time, unit};
+use crate::world::{time, unit};
 
 /// Of lists that are read to the end.
 const PAGE: i32 = 1000;
 
-pub(super) fn rate(regime: &str) -> pb::GetReportingRateRequest {
+pub(super) fn rate(of: usize) -> pb::GetReportingRateRequest {
     pb::GetReportingRateRequest {
         scope: unit("24"),
-        regime: regime.to_owned(),
-        period: PERIOD.to_owned(),
+        regime: regime(of),
+        period: period(of),
         read_time: None,
     }
 }
 
-pub(super) fn roll_up(regime: &str) -> GetRollUpRequest {
+pub(super) fn roll_up(of: usize) -> GetRollUpRequest {
     GetRollUpRequest {
         scope: unit("24"),
-        regime: regime.to_owned(),
-        period: PERIOD.to_owned(),
+        regime: regime(of),
+        period: period(of),
         indicator: INDICATOR.to_owned(),
         category: String::new(),
     }
@@ -87,12 +87,12 @@ impl Outcome {
             }
         }
         let (mut rates, mut roll_ups) = (Vec::new(), Vec::new());
-        for of in (0..REGIMES).map(regime) {
-            let answer = client.compliance().get_reporting_rate(rate(&of)).await;
+        for of in 0..REGIMES {
+            let answer = client.compliance().get_reporting_rate(rate(of)).await;
             let mut rate = answer.unwrap().into_inner();
             rate.exceptions.iter_mut().for_each(|one| one.report.clear());
             rates.push(rate);
-            let answer = client.aggregation().get_roll_up(roll_up(&of)).await;
+            let answer = client.aggregation().get_roll_up(roll_up(of)).await;
             let mut sum = answer.unwrap().into_inner();
             sum.contributions.iter_mut().for_each(|one| one.report.clear());
             sum.contributions.sort_by(|a, b| a.unit.cmp(&b.unit));

@@ -1,5 +1,6 @@
 //! What became of units, and what they came from.
 
+use chrono::NaiveDate;
 use dunghan_hierarchy::{Edge, EdgeKind, Hierarchy, Step, UnitId, Validity};
 
 use crate::tree::{edge, edges, new, old, tree, unit, version};
@@ -129,4 +130,117 @@ fn an_edge_is_as_far_as_its_shortest_way_in_time() {
             near(4, "4", "5"),
         ]
     );
+}
+
+fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+/// Units by their codes and the days on which they exist: from the first until before the second, by turns.
+fn mortal(units: &[(&str, &[&str])], edges: Vec<Edge>) -> Hierarchy {
+    let units = units.iter().map(|(code, turns)| {
+        let lives = turns.chunks(2).map(|life| Validity {
+            from: Some(day(life[0])),
+            until: life.get(1).map(|until| day(until)),
+        });
+        unit(old(code), code, lives.map(|life| version(life, "Xã", None)).collect())
+    });
+    Hierarchy::build_with_edges(1, units.collect(), edges).unwrap()
+}
+
+#[test]
+fn a_unit_that_ended_is_succeeded_by_where_the_whole_or_the_main_part_of_it_went() {
+    let tree = tree();
+    let on = |unit, date| tree.succeeded_by(unit, day(date));
+    // Merged into another, which may be new or have been there before; of two that made one, both.
+    assert_eq!(on(old("11119"), "2025-07-01"), Some(new("11113")));
+    assert_eq!(on(old("30"), "2026-05-14"), Some(old("31")));
+    assert_eq!(on(old("09421"), "2026-05-14"), Some(new("09427")));
+    assert_eq!(on(old("09427"), "2026-05-14"), Some(new("09427")));
+    // Split: the main part, never the other.
+    assert_eq!(on(old("11752"), "2026-10-01"), Some(new("11506")));
+    // On its own last day it still stands for itself, and one that exists does so always, whatever it gave away.
+    assert_eq!(on(old("11119"), "2025-06-30"), None);
+    assert_eq!(on(new("11518"), "2026-10-01"), None);
+    // Not yet there; ended without anybody after it; unknown.
+    assert_eq!(on(new("11113"), "2025-06-30"), None);
+    assert_eq!(on(old("262"), "2025-07-01"), None);
+    assert_eq!(on(old("99"), "2025-07-01"), None);
+}
+
+#[test]
+fn a_successor_that_ended_too_is_succeeded_in_its_turn() {
+    let tree = mortal(
+        &[
+            ("1", &["2000-01-01", "2005-01-01"]),
+            ("2", &["2000-01-01", "2010-01-01"]),
+            ("3", &["2010-01-01", "2015-01-01"]),
+            ("4", &["2000-01-01"]),
+            ("5", &["2000-01-01"]),
+        ],
+        vec![
+            merged("2005-01-01", "1", "2"),
+            merged("2010-01-01", "2", "3"),
+            edge("2012-01-01", old("3"), old("5"), EdgeKind::SplitPart),
+            edge("2015-01-01", old("3"), old("4"), EdgeKind::SplitMain),
+            edge("2015-01-01", old("3"), old("5"), EdgeKind::SplitPart),
+        ],
+    );
+    for (date, expected) in [
+        ("2004-12-31", None),
+        ("2005-01-01", Some("2")),
+        ("2009-12-31", Some("2")),
+        ("2010-01-01", Some("3")),
+        ("2014-12-31", Some("3")),
+        ("2015-01-01", Some("4")),
+        ("2099-01-01", Some("4")),
+    ] {
+        assert_eq!(tree.succeeded_by(old("1"), day(date)), expected.map(old), "{date}");
+    }
+}
+
+#[test]
+fn where_nobody_came_after_a_successor_or_two_came_after_a_unit_there_is_none() {
+    let units: &[(&str, &[&str])] = &[
+        ("1", &["2000-01-01", "2005-01-01"]),
+        ("2", &["2000-01-01", "2010-01-01"]),
+        ("3", &["2000-01-01"]),
+    ];
+    let ended = mortal(units, vec![merged("2005-01-01", "1", "2")]);
+    assert_eq!(ended.succeeded_by(old("1"), day("2009-12-31")), Some(old("2")));
+    assert_eq!(ended.succeeded_by(old("1"), day("2010-01-01")), None);
+
+    let both = vec![merged("2005-01-01", "1", "2"), merged("2005-01-01", "1", "3")];
+    assert_eq!(mortal(units, both).succeeded_by(old("1"), day("2005-01-01")), None);
+
+    let parts = vec![edge("2005-01-01", old("1"), old("3"), EdgeKind::SplitPart)];
+    assert_eq!(mortal(units, parts).succeeded_by(old("1"), day("2005-01-01")), None);
+
+    // Said twice it is one all the same.
+    let main = edge("2005-01-01", old("1"), old("3"), EdgeKind::SplitMain);
+    let twice = vec![merged("2005-01-01", "1", "3"), main];
+    assert_eq!(mortal(units, twice).succeeded_by(old("1"), day("2005-01-01")), Some(old("3")));
+}
+
+#[test]
+fn a_unit_that_came_back_stands_for_itself_and_not_for_those_that_had_gone_into_it_before() {
+    let tree = mortal(
+        &[
+            ("1", &["2000-01-01", "2005-01-01"]),
+            ("2", &["2000-01-01", "2010-01-01", "2012-01-01", "2020-01-01"]),
+            ("3", &["2000-01-01"]),
+            ("4", &["2000-01-01"]),
+        ],
+        vec![
+            merged("2005-01-01", "1", "2"),
+            merged("2010-01-01", "2", "3"),
+            merged("2020-01-01", "2", "4"),
+        ],
+    );
+    let on = |unit, date| tree.succeeded_by(old(unit), day(date));
+    assert_eq!(on("2", "2011-12-31"), Some(old("3")));
+    assert_eq!(on("2", "2012-01-01"), None);
+    assert_eq!(on("2", "2020-01-01"), Some(old("4")));
+    assert_eq!(on("1", "2015-01-01"), Some(old("3")));
+    assert_eq!(on("1", "2020-01-01"), Some(old("3")));
 }

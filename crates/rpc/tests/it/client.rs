@@ -9,6 +9,8 @@ use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClien
 use dunghan_proto::policy::ErrorReason;
 use dunghan_proto::registry as pb;
 use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
+use dunghan_proto::submission;
+use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use dunghan_rpc::{Peer, Resolve, Unreachable, remote, remote_by};
 use futures::{StreamExt as _, stream};
 use http_body::Frame;
@@ -49,16 +51,16 @@ async fn get(peer: &Peer) -> Result<pb::Unit, Status> {
 }
 
 /// A call that nobody may make twice.
-async fn waive(peer: &Peer) -> Result<(), Status> {
-    let mut client = ComplianceServiceClient::new(peer.clone());
-    client.waive_obligation(compliance::WaiveObligationRequest::default()).await.map(drop)
+async fn update(peer: &Peer) -> Result<(), Status> {
+    let mut client = SubmissionServiceClient::new(peer.clone());
+    client.update_report(submission::UpdateReportRequest::default()).await.map(drop)
 }
 
 async fn create(peer: &Peer, request_id: &str) -> Result<(), Status> {
     let mut client = ComplianceServiceClient::new(peer.clone());
     let request_id = request_id.to_owned();
     client
-        .create_regime(compliance::CreateRegimeRequest { request_id, regime: None })
+        .create_regime(compliance::CreateRegimeRequest { request_id, ..Default::default() })
         .await
         .map(drop)
 }
@@ -98,7 +100,7 @@ async fn while_one_of_two_addresses_is_dead_no_call_fails() {
     for call in 0..400 {
         match call % 3 {
             0 => get(&peer).await.map(drop),
-            1 => waive(&peer).await,
+            1 => update(&peer).await,
             _ => import(&peer).await,
         }
         .unwrap();
@@ -146,7 +148,7 @@ async fn after_a_failure_the_name_is_asked_for_again_and_what_it_no_longer_leads
     let (new, news) = good();
     names.lead_to(&[&old]);
     let peer = names.peer();
-    waive(&peer).await.unwrap();
+    update(&peer).await.unwrap();
     assert_eq!((olds.load(Ordering::Relaxed), names.asked.load(Ordering::Relaxed)), (2, 2));
     drop(old);
     names.lead_to(&[&new]);
@@ -187,7 +189,7 @@ async fn what_may_have_been_done_is_sent_again_only_where_that_is_harmless() {
             let peer = remote("compliance", server.addresses());
             let failed = match call {
                 0 => create(&peer, "").await,
-                1 => waive(&peer).await,
+                1 => update(&peer).await,
                 _ => import(&peer).await,
             };
             assert_eq!(refusal(&failed.unwrap_err()), peer_unavailable(), "{call}");
@@ -199,10 +201,10 @@ async fn what_may_have_been_done_is_sent_again_only_where_that_is_harmless() {
 #[tokio::test]
 async fn what_a_server_refuses_before_it_is_ready_is_sent_again_whatever_it_is() {
     let (server, calls) = failing(1, || unavailable(ErrorReason::NotReady));
-    waive(&remote("compliance", server.addresses())).await.unwrap();
+    update(&remote("submission", server.addresses())).await.unwrap();
     assert_eq!(calls.load(Ordering::Relaxed), 2);
     let (server, calls) = failing(1, || unavailable(ErrorReason::Unavailable));
-    waive(&remote("compliance", server.addresses())).await.unwrap_err();
+    update(&remote("submission", server.addresses())).await.unwrap_err();
     assert_eq!(calls.load(Ordering::Relaxed), 1);
 }
 
@@ -277,7 +279,7 @@ async fn a_call_that_a_draining_connection_no_longer_takes_goes_elsewhere_whatev
     names.lead_to(&[&new]);
     // The old server takes calls until its connection has told the client that it will not.
     while calls.load(Ordering::Relaxed) == 0 {
-        waive(&peer).await.unwrap();
+        update(&peer).await.unwrap();
     }
     finish.notify_one();
     under_way.await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! A submitted report, as far as adding up needs it.
+//! What became of a report, as far as adding up needs it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -45,7 +45,7 @@ impl FromStr for ReportName {
     }
 }
 
-/// What a unit handed over under one regime for one period. It never changes.
+/// What a unit handed over under one regime for one period, or that it took that back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// Its name, and with it the unit.
@@ -54,8 +54,10 @@ pub struct Report {
     pub regime: String,
     /// For which period.
     pub period: Period,
-    /// Its figures; texts are not among them.
-    pub figures: Vec<Figure>,
+    /// Grows with everything that happens to the report: of two of it the greater tells how it stands.
+    pub sequence: i64,
+    /// Its figures as it was handed over last; texts are not among them. None: it was taken back.
+    pub figures: Option<Vec<Figure>>,
 }
 
 /// Whether a figure says what is, what is wanted, or is there for context only.

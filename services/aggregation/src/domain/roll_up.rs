@@ -19,8 +19,8 @@ pub struct Obligation {
 /// Whether what is owed is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Handed over, in time or late.
-    Submitted(ReportName),
+    /// Handed over, in time or late, and perhaps sent back since: it counts as it was handed over.
+    Submitted,
     /// Not there, due or not yet.
     Absent,
     /// Excused: not expected, whatever the unit may have sent.
@@ -124,7 +124,7 @@ pub fn roll_up(obligations: Vec<Obligation>, stated: Vec<Stated>) -> Result<Roll
         match standing {
             Standing::Waived => sum.waived.push(unit),
             Standing::Absent => sum.missing.push(unit),
-            Standing::Submitted(_) => match figures.remove(&unit) {
+            Standing::Submitted => match figures.remove(&unit) {
                 None => sum.without_value.push(unit),
                 Some((_, figure)) => sum.add(figure).ok_or(NotAddable::TooLarge)?,
             },
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn submitted(number: u8) -> Obligation {
-        Obligation { unit: unit(number), standing: Standing::Submitted(report(number)) }
+        Obligation { unit: unit(number), standing: Standing::Submitted }
     }
 
     fn stated(number: u8, amount: Amount) -> Stated {
@@ -269,7 +269,7 @@ mod tests {
             standing: match standing {
                 0 => Standing::Waived,
                 1 => Standing::Absent,
-                _ => Standing::Submitted(report(number)),
+                _ => Standing::Submitted,
             },
         })
     }

@@ -1,29 +1,37 @@
-//! Takes submitted reports in.
+//! Takes in what units hand over and take back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dunghan_calendar::Period;
 use dunghan_events::{PullError, pull};
+use dunghan_hierarchy::UnitId;
 use dunghan_host::LARGEST_ANSWER;
 use dunghan_proto::events::Event;
 use dunghan_proto::events::event::Payload;
-use dunghan_proto::submission::BatchGetReportsRequest;
+use dunghan_proto::submission::report::State;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
+use dunghan_proto::submission::{
+    BatchGetReceiptsRequest, BatchGetReportsRequest, ListReportActsRequest, Receipt,
+};
 use dunghan_rpc::Peer;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::convert;
-use crate::domain::{Obligation, Report, ReportName, Standing};
+use crate::domain::{Figure, Obligation, Report, Standing};
 use crate::store::Store;
 
 const OWNER: &str = "submission";
 /// Reports asked for at once: a report with the longest texts has some 14 MB.
 const BATCH: usize = 10;
+/// Units whose receipts can be asked for at once.
+const MOST_RECEIPTS: usize = 1000;
 
-/// Follows submission's events. Each report is taken in once, whoever asks for it first.
+/// Follows submission's events. They may repeat, come late, or be overtaken by an answer that could not wait for them:
+/// each carries a sequence that only grows, and what is older than what is known changes nothing.
 #[derive(Debug)]
 pub(crate) struct Intake {
     store: Store,
@@ -48,47 +56,96 @@ impl Intake {
             |request| async {
                 Ok(self.submission.clone().list_events(request).await?.into_inner())
             },
-            |events| self.fetch(submitted(events)),
-            async |write, reports| Store::reports_insert(write, reports).await,
+            |events| async {
+                let heard = heard(events)?;
+                self.fetch(heard).await
+            },
+            async |write, reports| Store::reports_take_in(write, reports).await,
         )
         .await
     }
 
-    /// Takes in the reports that obligations name and that no event has told of yet: an owner holds its events back
-    /// while older transactions run, and what was submitted before the call is counted all the same.
+    /// Takes in the reports of those who have submitted that no event has told of yet: an owner holds its events back while
+    /// older transactions run, and what was submitted before the call is counted as it is, all the same. Whoever has taken a
+    /// report back since the obligations were read is absent.
     pub(crate) async fn complete(
         &self,
         regime: &str,
         period: Period,
-        obligations: &[Obligation],
+        obligations: &mut [Obligation],
     ) -> Result<(), PullError> {
-        let held = self.store.report_names(regime, period).await?;
-        let absent = obligations.iter().filter_map(|owed| match &owed.standing {
-            Standing::Submitted(report) if !held.contains(report) => Some(report),
-            _ => None,
-        });
-        let absent: Vec<_> = absent.map(ReportName::to_string).collect();
-        if absent.is_empty() {
+        let submitted = obligations.iter_mut().filter(|one| one.standing == Standing::Submitted);
+        let mut submitted: BTreeMap<UnitId, &mut Obligation> =
+            submitted.map(|owed| (owed.unit, owed)).collect();
+        let mut received = Vec::with_capacity(submitted.len());
+        let units: Vec<_> = submitted.keys().map(UnitId::to_string).collect();
+        for units in units.chunks(MOST_RECEIPTS) {
+            let request = BatchGetReceiptsRequest {
+                regime: format!("regimes/{regime}"),
+                period: period.to_string(),
+                units: units.to_vec(),
+            };
+            let answer = self.submission.clone().batch_get_receipts(request).await?.into_inner();
+            for receipt in answer.receipts {
+                let Receipt { report, regime, period, sequence, .. } = receipt;
+                received.push(convert::report(&report, &regime, &period, sequence)?);
+            }
+        }
+        let known = self.store.report_sequences(regime, period, submitted.keys()).await?;
+        for report in &received {
+            submitted.remove(&report.name.unit());
+        }
+        for owed in submitted.into_values() {
+            owed.standing = Standing::Absent;
+        }
+        received.retain(|one| known.get(&one.name.unit()).is_none_or(|at| *at < one.sequence));
+        if received.is_empty() {
             return Ok(());
         }
-        let reports = self.fetch(absent).await?;
+        let reports = self.fetch(received).await?;
         self.store
             .database()
-            .write(async |write| Store::reports_insert(write, &reports).await)
+            .write(async |write| Store::reports_take_in(write, &reports).await)
             .await?;
         Ok(())
     }
 
-    async fn fetch(&self, names: Vec<String>) -> Result<Vec<Report>, Status> {
-        let mut reports = Vec::with_capacity(names.len());
-        for names in names.chunks(BATCH) {
-            let request = BatchGetReportsRequest { names: names.to_vec() };
+    /// These reports with their figures, if they are handed over still. What is fetched may be later than what was heard, and
+    /// never earlier: then what is heard next brings the same again.
+    async fn fetch(&self, mut heard: Vec<Report>) -> Result<Vec<Report>, Status> {
+        for reports in heard.chunks_mut(BATCH) {
+            let names = reports.iter().map(|report| report.name.to_string()).collect();
+            let request = BatchGetReportsRequest { names };
             let answer = self.submission.clone().batch_get_reports(request).await?.into_inner();
-            for report in answer.reports {
-                reports.push(convert::report(report)?);
+            let found: BTreeMap<_, _> =
+                answer.reports.iter().map(|report| (report.name.as_str(), report)).collect();
+            for report in reports {
+                let Some(found) = found.get(&*report.name.to_string()) else { continue };
+                report.figures = match found.state() {
+                    State::Submitted => Some(convert::figures(found)?),
+                    // Its unit is mending it: what counts is what it had handed over.
+                    State::Returned => self.handed_over(found.name.clone()).await?,
+                    State::Draft | State::Unspecified => None,
+                };
             }
         }
-        Ok(reports)
+        Ok(heard)
+    }
+
+    /// What a report said when it was handed over last.
+    async fn handed_over(&self, parent: String) -> Result<Option<Vec<Figure>>, Status> {
+        let mut request =
+            ListReportActsRequest { parent, with_reports: true, ..Default::default() };
+        let mut last = None;
+        loop {
+            let page =
+                self.submission.clone().list_report_acts(request.clone()).await?.into_inner();
+            last = page.acts.into_iter().filter_map(|act| act.report).next_back().or(last);
+            if page.next_page_token.is_empty() {
+                return last.as_ref().map(convert::figures).transpose();
+            }
+            request.page_token = page.next_page_token;
+        }
     }
 
     /// Keeps up until `stop`, looking after each `every`. An answer never waits for this; it keeps what an answer has to
@@ -117,9 +174,15 @@ impl Intake {
     }
 }
 
-fn submitted(events: Vec<Event>) -> Vec<String> {
+/// The reports that events tell were handed over or taken back. What was sent back stays as it was handed over.
+fn heard(events: Vec<Event>) -> Result<Vec<Report>, Status> {
     let reports = events.into_iter().filter_map(|event| match event.payload {
-        Some(Payload::ReportSubmitted(submitted)) => Some(submitted.report),
+        Some(Payload::ReportSubmitted(it)) => {
+            Some(convert::report(&it.report, &it.regime, &it.period, it.sequence))
+        }
+        Some(Payload::ReportWithdrawn(it)) => {
+            Some(convert::report(&it.report, &it.regime, &it.period, it.sequence))
+        }
         _ => None,
     });
     reports.collect()

@@ -71,7 +71,7 @@ impl Peers {
             // The hierarchy may move between two pages: it is this one that all of them have come up to.
             version = version.min(page.hierarchy_version);
             for owed in page.obligations {
-                obligations.push(obligation(owed)?);
+                obligations.extend(obligation(owed)?);
             }
             if page.next_page_token.is_empty() {
                 return Ok((obligations, version));

@@ -1,11 +1,11 @@
-//! The table `report`, and how a row of it names a report.
+//! The table `report`, and how a row of it is what is known of one.
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 
-use crate::domain::{Report, ReportName};
+use crate::domain::Report;
 
-pub(super) const COLUMNS: usize = 4;
+pub(super) const COLUMNS: usize = 5;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "report")]
@@ -17,20 +17,13 @@ pub(super) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub(super) unit_id: Uuid,
     pub(super) name: String,
+    pub(super) sequence: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 pub(super) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
-
-impl TryFrom<Model> for ReportName {
-    type Error = DbErr;
-
-    fn try_from(row: Model) -> Result<Self, DbErr> {
-        row.name.parse().map_err(|e| DbErr::Type(format!("report.name {e}")))
-    }
-}
 
 impl From<&Report> for ActiveModel {
     fn from(report: &Report) -> Self {
@@ -39,6 +32,7 @@ impl From<&Report> for ActiveModel {
             period: Set(report.period.to_string()),
             unit_id: Set(report.name.unit().uuid()),
             name: Set(report.name.to_string()),
+            sequence: Set(report.sequence),
         }
     }
 }

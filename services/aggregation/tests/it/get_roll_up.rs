@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use dunghan_hierarchy::UnitId;
 use dunghan_proto::aggregation::{GetRollUpRequest, RollUp, roll_up::Basis};
+use dunghan_proto::compliance::Standing;
 use dunghan_proto::submission::value::{Figure, Qualifier, Role};
 use dunghan_proto::submission::{Ratio, Value};
 use dunghan_proto::r#type::{Date, Decimal};
@@ -178,6 +179,140 @@ async fn nothing_is_counted_twice_after_a_restart() {
         assert_eq!((sum.total, sum.counted_count), (5, 5));
         let asked = world.lock().asked_after.clone();
         assert!(asked.iter().all(|after| after == "0.5"), "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_is_taken_back_is_not_counted_until_it_is_handed_over_again() {
+    for engine in ENGINES {
+        let (testing, world) = start(engine, now()).await;
+        world.lock().submit(1, vec![count(10)]);
+        world.lock().submit(2, vec![count(20)]);
+        assert_eq!(ask(&testing, request(province(1))).await.unwrap().total, 30);
+        world.lock().withdraw(1);
+        let sum = ask(&testing, request(province(1))).await.unwrap();
+        assert_eq!((sum.total, sum.counted_count), (20, 1), "{engine:?}");
+        assert!(sum.missing_units.contains(&commune(1).to_string()));
+        world.lock().edit(1, vec![count(11)]);
+        assert_eq!(ask(&testing, request(province(1))).await.unwrap().total, 20);
+        world.lock().submit(1, vec![count(12)]);
+        assert_eq!(ask(&testing, request(province(1))).await.unwrap().total, 32);
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_is_sent_back_counts_as_it_was_handed_over_until_it_is_again() {
+    for engine in ENGINES {
+        let (testing, world) = start(engine, now()).await;
+        world.lock().submit(1, vec![count(10), value("e_health_percent", Figure::Count(3))]);
+        assert_eq!(ask(&testing, request(province(1))).await.unwrap().total, 10);
+        world.lock().send_back(1);
+        world.lock().edit(1, vec![count(11)]);
+        let sum = ask(&testing, request(province(1))).await.unwrap();
+        assert_eq!((sum.total, sum.counted_count), (10, 1), "{engine:?}");
+        world.lock().submit(1, vec![count(12)]);
+        assert_eq!(ask(&testing, request(province(1))).await.unwrap().total, 12);
+        // What it says no more is not counted any more.
+        let indicator = "e_health_percent".to_owned();
+        let gone = GetRollUpRequest { indicator, ..request(province(1)) };
+        assert_eq!(ask(&testing, gone).await.unwrap().counted_count, 0, "{engine:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_first_heard_of_when_it_was_sent_back_and_is_being_mended_counts_as_handed_over() {
+    let (testing, world) = start(Engine::Sqlite, now()).await;
+    // By its event, and ahead of it.
+    for (number, held_back) in [(1, 0), (2, 3)] {
+        let mut world = world.lock();
+        for handed_over in [10, 20] {
+            world.submit(number, vec![count(handed_over)]);
+            world.send_back(number);
+        }
+        world.edit(number, vec![count(30)]);
+        world.held_back = held_back;
+    }
+    let sum = ask(&testing, request(province(1))).await.unwrap();
+    assert_eq!((sum.total, sum.counted_count), (40, 2));
+}
+
+#[tokio::test]
+async fn what_was_handed_over_again_before_the_call_counts_even_while_its_event_is_held_back() {
+    for engine in ENGINES {
+        let (testing, world) = start(engine, now()).await;
+        world.lock().submit(1, vec![count(1)]);
+        assert_eq!(ask(&testing, request(province(1))).await.unwrap().total, 1);
+        {
+            let mut world = world.lock();
+            world.send_back(1);
+            world.submit(1, vec![count(2)]);
+            world.submit(2, vec![count(40)]);
+            world.withdraw(2);
+            world.held_back = 4;
+        }
+        let sum = ask(&testing, request(province(1))).await.unwrap();
+        assert_eq!((sum.total, sum.counted_count), (2, 1), "{engine:?}");
+        world.lock().held_back = 0;
+        let sum = ask(&testing, request(province(1))).await.unwrap();
+        assert_eq!((sum.total, sum.counted_count), (2, 1), "{engine:?}");
+    }
+}
+
+#[tokio::test]
+async fn events_that_come_again_or_late_change_nothing() {
+    for engine in ENGINES {
+        let (testing, world) = start(engine, now()).await;
+        {
+            let mut world = world.lock();
+            world.submit(1, vec![count(1)]);
+            world.send_back(1);
+            world.submit(1, vec![count(2)]);
+            world.submit(2, vec![count(10)]);
+            world.withdraw(2);
+            world.submit(3, vec![count(100)]);
+            world.withdraw(3);
+            world.submit(3, vec![count(200)]);
+        }
+        assert_eq!(ask(&testing, request(province(1))).await.unwrap().total, 202);
+        for again in [&[0][..], &[3], &[4], &[5, 6], &[7, 6, 5, 4, 3, 2, 1, 0]] {
+            world.lock().tell_again(again);
+            let sum = ask(&testing, request(province(1))).await.unwrap();
+            assert_eq!((sum.total, sum.counted_count), (202, 2), "{engine:?} {again:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_is_taken_back_between_two_questions_is_missing_and_not_without_a_value() {
+    let (testing, world) = start(Engine::Sqlite, now()).await;
+    world.lock().submit(1, vec![count(1)]);
+    world.lock().withdraw(1);
+    // Compliance was asked a moment before.
+    world.lock().standings.insert(commune(1), Standing::OnTime);
+    let sum = ask(&testing, request(commune(1))).await.unwrap();
+    assert_eq!((sum.missing_units, sum.units_without_value), (names(&[commune(1)]), vec![]));
+}
+
+#[tokio::test]
+async fn every_standing_is_expected_or_not() {
+    let (testing, world) = start(Engine::Sqlite, now()).await;
+    world.lock().submit(1, vec![count(5)]);
+    for (standing, expected, counted) in [
+        (Standing::NotYetOpen, 1, 0),
+        (Standing::Open, 1, 0),
+        (Standing::DueSoon, 1, 0),
+        (Standing::Missing, 1, 0),
+        (Standing::OnTime, 1, 1),
+        (Standing::Late, 1, 1),
+        (Standing::NoDueTime, 1, 1),
+        (Standing::Returned, 1, 1),
+        (Standing::Waived, 0, 0),
+        (Standing::Closed, 0, 0),
+    ] {
+        world.lock().standings.insert(commune(1), standing);
+        let sum = ask(&testing, request(commune(1))).await.unwrap();
+        assert_eq!((sum.expected_count, sum.counted_count), (expected, counted), "{standing:?}");
+        assert_eq!(sum.waived_units.len(), usize::from(standing == Standing::Waived));
     }
 }
 

@@ -15,10 +15,13 @@ use dunghan_proto::compliance::compliance_service_server::{
 };
 use dunghan_proto::compliance::{self, Standing};
 use dunghan_proto::events::event::Payload;
-use dunghan_proto::events::{Event, ListEventsRequest, ListEventsResponse, ReportSubmitted};
+use dunghan_proto::events::{
+    Event, ListEventsRequest, ListEventsResponse, ReportReturned, ReportSubmitted, ReportWithdrawn,
+};
 use dunghan_proto::policy::ErrorReason;
 use dunghan_proto::submission;
 use dunghan_proto::submission::indicator::Kind as IndicatorKind;
+use dunghan_proto::submission::report::State;
 use dunghan_proto::submission::submission_service_server::{
     SubmissionService, SubmissionServiceServer,
 };
@@ -39,7 +42,9 @@ pub(crate) const HIERARCHY_VERSION: i64 = 12;
 /// What the peers know.
 #[derive(Debug, Default)]
 pub(crate) struct World {
-    pub(crate) reports: BTreeMap<UnitId, submission::Report>,
+    pub(crate) reports: BTreeMap<UnitId, Known>,
+    /// What compliance says of a unit beside what follows from its report.
+    pub(crate) standings: BTreeMap<UnitId, Standing>,
     pub(crate) waived: Vec<UnitId>,
     /// These owe no report, though they are communes.
     pub(crate) exempt: Vec<UnitId>,
@@ -50,6 +55,15 @@ pub(crate) struct World {
     pub(crate) compliance_away: bool,
     /// The positions after which submission was asked to go on.
     pub(crate) asked_after: Vec<String>,
+}
+
+/// A report as submission knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) report: submission::Report,
+    sequence: i64,
+    /// What was handed over, the first first.
+    handed_over: Vec<submission::Report>,
 }
 
 /// A world that a test shares with the services that it starts.
@@ -119,30 +133,87 @@ pub(crate) fn value(indicator: &str, figure: submission::value::Figure) -> submi
 }
 
 impl World {
-    /// Commune `number` hands in a report with these values.
+    /// Commune `number` hands in a report with these values, the first or another time.
     pub(crate) fn submit(&mut self, number: u8, values: Vec<submission::Value>) -> String {
         let unit = commune(number);
-        let name = format!("{unit}/reports/{}", uuid::Uuid::now_v7());
-        let report = submission::Report {
-            name: name.clone(),
-            regime: REGIME.to_owned(),
-            period: PERIOD.to_owned(),
-            values,
-            ..submission::Report::default()
+        let begun = || Known {
+            report: submission::Report {
+                name: format!("{unit}/reports/{}", uuid::Uuid::now_v7()),
+                regime: REGIME.to_owned(),
+                period: PERIOD.to_owned(),
+                ..submission::Report::default()
+            },
+            sequence: 1,
+            handed_over: Vec::new(),
         };
-        self.reports.insert(unit, report);
-        let submitted = ReportSubmitted {
+        let known = self.reports.entry(unit).or_insert_with(begun);
+        known.report.values = values;
+        known.report.set_state(State::Submitted);
+        known.sequence += 1;
+        known.handed_over.push(known.report.clone());
+        let (name, sequence) = (known.report.name.clone(), known.sequence);
+        self.tell(Payload::ReportSubmitted(ReportSubmitted {
             report: name.clone(),
             regime: REGIME.to_owned(),
             period: PERIOD.to_owned(),
+            sequence,
             ..ReportSubmitted::default()
-        };
+        }));
+        name
+    }
+
+    /// Commune `number` takes its report back.
+    pub(crate) fn withdraw(&mut self, number: u8) {
+        let (report, sequence) = self.moved(number, State::Draft);
+        self.tell(Payload::ReportWithdrawn(ReportWithdrawn {
+            report,
+            regime: REGIME.to_owned(),
+            period: PERIOD.to_owned(),
+            sequence,
+            ..ReportWithdrawn::default()
+        }));
+    }
+
+    /// The report of commune `number` is sent back.
+    pub(crate) fn send_back(&mut self, number: u8) {
+        let (report, sequence) = self.moved(number, State::Returned);
+        self.tell(Payload::ReportReturned(ReportReturned {
+            report,
+            regime: REGIME.to_owned(),
+            period: PERIOD.to_owned(),
+            sequence,
+            ..ReportReturned::default()
+        }));
+    }
+
+    /// Commune `number` changes what its report says, and does not hand it over yet.
+    pub(crate) fn edit(&mut self, number: u8, values: Vec<submission::Value>) {
+        let known = self.reports.get_mut(&commune(number)).unwrap();
+        known.report.values = values;
+        known.sequence += 1;
+    }
+
+    fn moved(&mut self, number: u8, state: State) -> (String, i64) {
+        let known = self.reports.get_mut(&commune(number)).unwrap();
+        known.report.set_state(state);
+        known.sequence += 1;
+        (known.report.name.clone(), known.sequence)
+    }
+
+    fn tell(&mut self, payload: Payload) {
         self.events.push(Event {
             position: format!("0.{}", self.events.len() + 1),
-            payload: Some(Payload::ReportSubmitted(submitted)),
+            payload: Some(payload),
             ..Event::default()
         });
-        name
+    }
+
+    /// These events come again after all others, as if they had been late.
+    pub(crate) fn tell_again(&mut self, which: &[usize]) {
+        for at in which {
+            let payload = self.events[*at].payload.clone().unwrap();
+            self.tell(payload);
+        }
     }
 }
 
@@ -245,9 +316,54 @@ impl SubmissionService for FakeSubmission {
         if world.submission_away {
             return away();
         }
-        let reports = world.reports.values().filter(|report| names.contains(&report.name));
-        let reports = reports.cloned().collect();
+        let reports = world.reports.values().map(|known| &known.report);
+        let reports = reports.filter(|report| names.contains(&report.name)).cloned().collect();
         Ok(Response::new(submission::BatchGetReportsResponse { reports }))
+    }
+
+    async fn batch_get_receipts(
+        &self,
+        request: Request<submission::BatchGetReceiptsRequest>,
+    ) -> Answer<submission::BatchGetReceiptsResponse> {
+        let request = request.into_inner();
+        assert_eq!((request.regime.as_str(), request.period.as_str()), (REGIME, PERIOD));
+        let world = self.0.lock();
+        if world.submission_away {
+            return away();
+        }
+        let asked = world.reports.iter().filter(|(unit, known)| {
+            known.report.state() != State::Draft && request.units.contains(&unit.to_string())
+        });
+        let receipts = asked.map(|(_, known)| submission::Receipt {
+            report: known.report.name.clone(),
+            regime: REGIME.to_owned(),
+            period: PERIOD.to_owned(),
+            sequence: known.sequence,
+            ..submission::Receipt::default()
+        });
+        let receipts = receipts.collect();
+        Ok(Response::new(submission::BatchGetReceiptsResponse { receipts }))
+    }
+
+    /// Three acts a page, whatever is asked for; each report that was handed over was sent back.
+    async fn list_report_acts(
+        &self,
+        request: Request<submission::ListReportActsRequest>,
+    ) -> Answer<submission::ListReportActsResponse> {
+        let request = request.into_inner();
+        assert!(request.with_reports);
+        let world = self.0.lock();
+        let known = world.reports.values().find(|known| known.report.name == request.parent);
+        let handed_over = known.unwrap().handed_over.iter().cloned().map(Some);
+        let acts = handed_over.flat_map(|report| [report, None]);
+        let acts =
+            acts.map(|report| submission::ReportAct { report, ..submission::ReportAct::default() });
+        let from: usize = request.page_token.parse().unwrap_or(0);
+        let mut acts: Vec<_> = acts.skip(from).collect();
+        let more = acts.len() > 3;
+        acts.truncate(3);
+        let next_page_token = if more { (from + 3).to_string() } else { String::new() };
+        Ok(Response::new(submission::ListReportActsResponse { acts, next_page_token }))
     }
 
     async fn get_form(
@@ -308,10 +424,17 @@ impl SubmissionService for FakeSubmission {
         unused()
     }
 
-    async fn batch_get_receipts(
+    async fn withdraw_report(
         &self,
-        _: Request<submission::BatchGetReceiptsRequest>,
-    ) -> Answer<submission::BatchGetReceiptsResponse> {
+        _: Request<submission::WithdrawReportRequest>,
+    ) -> Answer<submission::Report> {
+        unused()
+    }
+
+    async fn return_report(
+        &self,
+        _: Request<submission::ReturnReportRequest>,
+    ) -> Answer<submission::Report> {
         unused()
     }
 
@@ -368,12 +491,14 @@ impl ComplianceService for FakeCompliance {
             .collect();
         let from = request.page_token.parse().unwrap_or(0);
         let page = debtors.iter().skip(from).take(2).map(|unit| {
-            let report = world.reports.get(unit);
-            let standing = match report {
+            let report = world.reports.get(unit).map(|known| &known.report);
+            let standing = match report.map(|report| report.state()) {
                 _ if world.waived.contains(unit) => Standing::Waived,
-                Some(_) => Standing::OnTime,
-                None if *unit == commune(3) => Standing::Open,
-                None => Standing::Missing,
+                _ if world.standings.contains_key(unit) => world.standings[unit],
+                Some(State::Submitted) => Standing::OnTime,
+                Some(State::Returned) => Standing::Returned,
+                _ if *unit == commune(3) => Standing::Open,
+                _ => Standing::Missing,
             };
             compliance::Obligation {
                 unit: unit.to_string(),
@@ -429,13 +554,6 @@ impl ComplianceService for FakeCompliance {
         unused()
     }
 
-    async fn waive_obligation(
-        &self,
-        _: Request<compliance::WaiveObligationRequest>,
-    ) -> Answer<compliance::Obligation> {
-        unused()
-    }
-
     async fn run_sweep(
         &self,
         _: Request<compliance::RunSweepRequest>,
@@ -444,6 +562,41 @@ impl ComplianceService for FakeCompliance {
     }
 
     async fn list_events(&self, _: Request<ListEventsRequest>) -> Answer<ListEventsResponse> {
+        unused()
+    }
+
+    async fn list_owed_obligations(
+        &self,
+        _: Request<compliance::ListOwedObligationsRequest>,
+    ) -> Answer<compliance::ListOwedObligationsResponse> {
+        unused()
+    }
+
+    async fn export_owed_calendar(
+        &self,
+        _: Request<compliance::ExportOwedCalendarRequest>,
+    ) -> Answer<compliance::ExportOwedCalendarResponse> {
+        unused()
+    }
+
+    async fn list_reporting_rates(
+        &self,
+        _: Request<compliance::ListReportingRatesRequest>,
+    ) -> Answer<compliance::ListReportingRatesResponse> {
+        unused()
+    }
+
+    async fn rank_reporting_rates(
+        &self,
+        _: Request<compliance::RankReportingRatesRequest>,
+    ) -> Answer<compliance::RankReportingRatesResponse> {
+        unused()
+    }
+
+    async fn list_regime_families(
+        &self,
+        _: Request<compliance::ListRegimeFamiliesRequest>,
+    ) -> Answer<compliance::ListRegimeFamiliesResponse> {
         unused()
     }
 }

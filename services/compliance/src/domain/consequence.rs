@@ -36,8 +36,14 @@ pub fn consequence(
     effective: NaiveDate,
     at: DateTime<Utc>,
 ) -> Option<Consequence> {
+    let standing = obligation.standing(at);
+    // Nobody owes it any more, by this reorganisation or for another reason.
+    if standing == Standing::Closed {
+        return None;
+    }
     if cut_off < effective {
-        let unsettled = matches!(obligation.standing(at), Standing::Open | Standing::Missing);
+        let unsettled =
+            matches!(standing, Standing::Open | Standing::NotYetOpen | Standing::Missing);
         return (fate == Fate::Ends && unsettled).then_some(Consequence::StillOwed);
     }
     // A waiver closes no period: it is of an obligation that would not have been there.
@@ -56,8 +62,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::obligation::Receipt;
     use crate::domain::obligation::tests::{obligation, time};
+    use crate::domain::obligation::{CloseReason, Closed, Receipt, Waived};
     use crate::domain::regime::tests::day;
 
     /// The window of May 2026 is closed on the 14th.
@@ -94,6 +100,7 @@ mod tests {
         ];
         for (received, waived, at, ends, goes_on) in cases {
             let receipt = received.map(|time| Receipt { report: Uuid::nil(), time });
+            let waived = waived.map(|time| Waived { decision: Uuid::nil(), time });
             let owed = Obligation { receipt, waived, ..obligation(Some(DUE)) };
             for (fate, expected) in [(Fate::Ends, ends), (Fate::GoesOn, goes_on)] {
                 let said = EFFECTIVE
@@ -101,6 +108,20 @@ mod tests {
                 assert_eq!(said, expected, "{received:?} {waived:?} {at} {fate:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_closed_is_not_touched_and_what_will_be_closed_is() {
+        let due = time(DUE);
+        let closed = Some(Closed { time: due, reason: CloseReason::NotADebtor });
+        let owed = Obligation { closed, ..obligation(Some(DUE)) };
+        let said = |at| {
+            EFFECTIVE
+                .map(|effective| consequence(&owed, day(CUT_OFF), Fate::Ends, day(effective), at))
+        };
+        assert_eq!(said(due), NOTHING);
+        let before = due - TimeDelta::microseconds(1);
+        assert_eq!(said(before), [Some(NoLongerOwed), Some(NoLongerOwed), Some(StillOwed)]);
     }
 
     #[test]

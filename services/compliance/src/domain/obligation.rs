@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use dunghan_calendar::{Period, WorkingCalendar, zone};
-use dunghan_hierarchy::UnitId;
+use dunghan_hierarchy::{Level, UnitId};
 use uuid::Uuid;
 
-use crate::domain::regime::RegimeId;
+use crate::domain::calendar::Calendars;
+use crate::domain::regime::{Regime, RegimeId};
 
 /// Reads and prints as `units/{unit}/obligations/{regime}~{period}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,46 +56,182 @@ pub struct Receipt {
     pub time: DateTime<Utc>,
 }
 
+/// A report was sent back, and is not there again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Returned {
+    /// When it was sent back.
+    pub time: DateTime<Utc>,
+    /// Before which it has to be there again.
+    pub due: DateTime<Utc>,
+}
+
+/// What submission says of a report. Of two the one with the greater sequence holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Grows with everything that happens to the report.
+    pub sequence: i64,
+    /// When it was first received; none: it was taken back.
+    pub receipt: Option<Receipt>,
+    /// It was sent back.
+    pub returned: Option<Returned>,
+}
+
+/// Why an obligation is owed no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// The unit ended before the cut-off.
+    UnitEnded,
+    /// It ended after the cut-off, with nothing submitted and nobody after it.
+    NoSuccessor,
+    /// On the cut-off day it is none of those who owe.
+    NotADebtor,
+    /// Another regime took the place of this one.
+    RegimeAmended,
+}
+
+/// From when on an obligation is owed no more, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// From then on; it may lie ahead.
+    pub time: DateTime<Utc>,
+    /// Why.
+    pub reason: CloseReason,
+}
+
+/// The unit that owed has ended: another one sees to the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// From then on; it may lie ahead.
+    pub time: DateTime<Utc>,
+    /// To whom.
+    pub to: UnitId,
+}
+
+/// A waiver in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waived {
+    /// The decision.
+    pub decision: Uuid,
+    /// Since when.
+    pub time: DateTime<Utc>,
+}
+
 /// One unit owes one report under one regime for one period.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obligation {
     /// Who, by which rule, for which period.
     pub name: ObligationName,
+    /// 1 for who owes first, 2 and more for who sends on.
+    pub tier: u8,
     /// The unit's statistics code on the cut-off day; empty where it has none.
     pub unit_code: String,
-    /// Before which the report must have been received; none: no due time.
+    /// The unit and those above it on the cut-off day, from the top.
+    pub path: Vec<UnitId>,
+    /// The unit's level on the cut-off day.
+    pub level: Level,
+    /// To whom the report goes; none: to nobody who is a unit here.
+    pub receiver: Option<UnitId>,
+    /// When its window begins.
+    pub open_time: DateTime<Utc>,
+    /// Before which the report must have been received, before any extension; none: no due time.
+    pub original_due: Option<DateTime<Utc>>,
+    /// The same with the extension in force.
     pub due: Option<DateTime<Utc>>,
     /// Counts the due times it has had, from 1.
     pub due_generation: i32,
+    /// From when on supervisors are told while it is missing: the due time and the regime's grace. None: nobody is told.
+    pub tell: Option<DateTime<Utc>>,
+    /// The decision whose extension is in force.
+    pub extension: Option<Uuid>,
+    /// The waiver in force.
+    pub waived: Option<Waived>,
     /// When the report was first received.
     pub receipt: Option<Receipt>,
-    /// When the unit was excused.
-    pub waived: Option<DateTime<Utc>>,
+    /// It was sent back.
+    pub returned: Option<Returned>,
+    /// How far submission's word is known; 0: not at all.
+    pub sequence: i64,
+    /// From when on it is owed no more.
+    pub closed: Option<Closed>,
+    /// Who came after the unit.
+    pub passed: Option<Passed>,
+    /// Since when there is neither the unit nor anybody who came after it; it may lie ahead.
+    pub abandoned: Option<DateTime<Utc>>,
+    /// The last of its due generations that was told as missing.
+    pub told: Option<i32>,
+    /// The last of its due generations whose telling was taken back.
+    pub retracted: Option<i32>,
+    /// The last due time of a return that was told as overdue.
+    pub return_told: Option<DateTime<Utc>>,
     /// By which version of the hierarchy the unit owes it.
     pub hierarchy_version: u64,
 }
 
-/// Where an obligation stands at a moment.
+/// Where an obligation stands at a moment, in the order in which lists of exceptions have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Standing {
     /// Received at the due time or after.
     Late,
     /// Due, and nothing received.
     Missing,
+    /// Nothing received, and due within [`SOON`] working days.
+    DueSoon,
     /// Nothing received, and not yet due, or without a due time.
     Open,
+    /// The window has not begun.
+    NotYetOpen,
     /// Excused.
     Waived,
+    /// Owed no more.
+    Closed,
+    /// Sent back to be mended.
+    Returned,
     /// Received before the due time.
     OnTime,
     /// Received under a regime that states no due time.
     NoDueTime,
 }
 
+/// So many working days ahead, a due time is soon.
+pub const SOON: u32 = 3;
+
+/// What a sweep has to do about an obligation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Task {
+    /// Tell that the report is missing.
+    TellMissing,
+    /// Take back that it was missing: it was on time.
+    Retract,
+    /// Tell that it was sent back and is not there again.
+    TellReturn,
+}
+
 impl Obligation {
-    /// Where it stood at `at`, by what is known now: a receipt that was learnt of later counts from its own time.
+    /// Where it stood at `at`, by what is known now: a receipt that was learnt of later counts from its own time. What is
+    /// due soon is open here.
     pub fn standing(&self, at: DateTime<Utc>) -> Standing {
-        if self.waived.is_some_and(|waived| waived <= at) {
+        let counted = self.counted(at);
+        let there = matches!(counted, Standing::OnTime | Standing::Late | Standing::NoDueTime);
+        match self.returned {
+            Some(returned) if there && returned.time <= at => Standing::Returned,
+            _ => counted,
+        }
+    }
+
+    /// The same, with what is due before or at `soon` told apart.
+    pub fn standing_by(&self, at: DateTime<Utc>, soon: DateTime<Utc>) -> Standing {
+        match self.standing(at) {
+            Standing::Open if self.due.is_some_and(|due| due <= soon) => Standing::DueSoon,
+            other => other,
+        }
+    }
+
+    /// As what it counts in rates: whether it was on time is fixed by the first submission, sent back or not.
+    pub fn counted(&self, at: DateTime<Utc>) -> Standing {
+        if self.closed.is_some_and(|closed| closed.time <= at) {
+            return Standing::Closed;
+        }
+        if self.waived.is_some_and(|waived| waived.time <= at) {
             return Standing::Waived;
         }
         match (self.receipt.filter(|receipt| receipt.time <= at), self.due) {
@@ -102,29 +239,147 @@ impl Obligation {
             (Some(receipt), Some(due)) if receipt.time < due => Standing::OnTime,
             (Some(_), Some(_)) => Standing::Late,
             (None, Some(due)) if due <= at => Standing::Missing,
+            (None, _) if at < self.open_time => Standing::NotYetOpen,
             (None, _) => Standing::Open,
         }
+    }
+
+    /// What a sweep has to do about it, and from when on. One thing at a time: what is left is found by the next look.
+    pub fn task(&self) -> Option<(DateTime<Utc>, Task)> {
+        let task = match (self.receipt, self.returned) {
+            (None, _) => {
+                let untold = self.told != Some(self.due_generation);
+                self.tell.filter(|_| untold).map(|tell| (tell, Task::TellMissing))
+            }
+            (Some(receipt), returned) => {
+                let on_time = self.due.is_none_or(|due| receipt.time < due);
+                let accused = self.told.is_some() && self.retracted != self.told;
+                let retract = (on_time && accused).then_some((receipt.time, Task::Retract));
+                let untold = returned.filter(|returned| self.return_told != Some(returned.due));
+                // A backfilled one is told of by nobody.
+                let untold = untold.filter(|_| self.tell.is_some() || self.due.is_none());
+                retract.or_else(|| untold.map(|returned| (returned.due, Task::TellReturn)))
+            }
+        };
+        let ends = self.closed.map(|closed| closed.time);
+        task.filter(|(time, _)| self.waived.is_none() && ends.is_none_or(|ends| *time < ends))
+    }
+
+    /// Notes that a task is done.
+    pub fn settle(&mut self, task: Task) {
+        match task {
+            Task::TellMissing => self.told = Some(self.due_generation),
+            Task::Retract => self.retracted = self.told,
+            Task::TellReturn => self.return_told = self.returned.map(|returned| returned.due),
+        }
+    }
+
+    /// Which telling of its kind a task is: each is done once.
+    pub fn telling(&self, task: Task) -> i32 {
+        match task {
+            Task::TellMissing => self.due_generation,
+            Task::Retract => self.told.unwrap_or(self.due_generation),
+            Task::TellReturn => i32::try_from(self.sequence).unwrap_or(i32::MAX),
+        }
+    }
+
+    /// Has the due time of `fresh`, which is the same obligation as it would be opened now, in a new generation where that
+    /// is another one. An extension that reaches further goes on holding. True where the due time moved.
+    pub fn move_due(&mut self, fresh: &Self, regime: &Regime, calendars: &Calendars) -> bool {
+        let extended = self.extension.and(self.due);
+        let due = match (fresh.original_due, extended) {
+            (Some(original), Some(extended)) => Some(original.max(extended)),
+            (original, _) => original,
+        };
+        self.original_due = fresh.original_due;
+        self.set_due(due, regime, calendars)
+    }
+
+    /// Has another due time, in a new generation. True where it is another.
+    pub fn set_due(
+        &mut self,
+        due: Option<DateTime<Utc>>,
+        regime: &Regime,
+        calendars: &Calendars,
+    ) -> bool {
+        let moved = self.due != due;
+        // What nobody was to be told of stays so: a period of the past that was loaded.
+        let silent = self.due.is_some() && self.tell.is_none();
+        self.due = due;
+        self.due_generation += i32::from(moved);
+        // The grace is counted in working days too.
+        let calendar = calendars.of(self.area());
+        let tell = self.due_date().and_then(|due| regime.tell_time(due, calendar));
+        self.tell = tell.filter(|_| !silent);
+        moved
+    }
+
+    /// Takes in what submission says, if it is newer than what is known. True where it was.
+    pub fn learn(&mut self, evidence: &Evidence) -> bool {
+        if evidence.sequence <= self.sequence {
+            return false;
+        }
+        self.sequence = evidence.sequence;
+        self.receipt = evidence.receipt;
+        self.returned = evidence.returned;
+        self.follow_end();
+        true
+    }
+
+    /// Is closed where nobody is left to hand anything over and nothing was, and is not where something turns out to have been.
+    pub fn follow_end(&mut self) {
+        if self.closed.is_none_or(|closed| closed.reason == CloseReason::NoSuccessor) {
+            let ends = self.abandoned.filter(|_| self.receipt.is_none());
+            self.closed = ends.map(|time| Closed { time, reason: CloseReason::NoSuccessor });
+        }
+    }
+
+    /// Who sees to the report at a moment: the unit, or who came after it.
+    pub fn responsible(&self, at: DateTime<Utc>) -> UnitId {
+        let passed = self.passed.filter(|passed| passed.time <= at);
+        passed.map_or(self.name.unit, |passed| passed.to)
+    }
+
+    /// The province or whatever else is at the top, whose working calendar holds.
+    pub fn area(&self) -> UnitId {
+        self.path.first().copied().unwrap_or(self.name.unit)
     }
 
     /// The working days after the due date up to the receipt, or up to `at` while nothing is received; 0 unless late
     /// or missing.
     pub fn working_days_late(&self, at: DateTime<Utc>, calendar: &WorkingCalendar) -> u32 {
-        let end = match self.standing(at) {
+        match self.overdue(at) {
+            Some((due, end)) => calendar.working_days_between(due, end),
+            None => 0,
+        }
+    }
+
+    /// The same in calendar days.
+    pub fn calendar_days_late(&self, at: DateTime<Utc>) -> u32 {
+        let days = self.overdue(at).map(|(due, end)| (end - due).num_days());
+        days.and_then(|days| u32::try_from(days).ok()).unwrap_or(0)
+    }
+
+    /// The due date, and the day on which the report came or of the asking; none unless late or missing.
+    fn overdue(&self, at: DateTime<Utc>) -> Option<(NaiveDate, NaiveDate)> {
+        let end = match self.counted(at) {
             Standing::Late => self.receipt.map(|receipt| receipt.time),
             Standing::Missing => Some(at),
             _ => None,
         };
-        match (self.due_date(), end) {
-            (Some(due), Some(end)) => calendar.working_days_between(due, zone::civil_date(end)),
-            _ => 0,
-        }
+        Some((self.due_date()?, zone::civil_date(end?)))
     }
 
     /// The last day on which the report is on time.
-    pub fn due_date(&self) -> Option<chrono::NaiveDate> {
+    pub fn due_date(&self) -> Option<NaiveDate> {
         // The due time is the midnight that ends the due date.
         self.due.and_then(|due| zone::civil_date(due).pred_opt())
     }
+}
+
+/// The instant up to which a due time is soon at `at`.
+pub fn soon(at: DateTime<Utc>, calendar: &WorkingCalendar) -> DateTime<Utc> {
+    zone::end_of(calendar.add_working_days(zone::civil_date(at), SOON))
 }
 
 #[cfg(test)]
@@ -142,11 +397,27 @@ pub(crate) mod tests {
                 regime: RegimeId::new("cds-24").unwrap(),
                 period: "202605".parse().unwrap(),
             },
+            tier: 1,
             unit_code: "09427".to_owned(),
+            path: vec![UnitId::new("nso", "24", None), unit],
+            level: Level::Commune,
+            receiver: Some(UnitId::new("nso", "24", None)),
+            open_time: time("2026-04-15T00:00:00+07:00"),
+            original_due: due.map(time),
             due: due.map(time),
             due_generation: 1,
-            receipt: None,
+            tell: due.map(time),
+            extension: None,
             waived: None,
+            receipt: None,
+            returned: None,
+            sequence: 0,
+            closed: None,
+            passed: None,
+            abandoned: None,
+            told: None,
+            retracted: None,
+            return_told: None,
             hierarchy_version: 1,
         }
     }
@@ -196,7 +467,10 @@ pub(crate) mod tests {
 
     #[test]
     fn a_waiver_holds_from_its_own_time() {
-        let waived = Obligation { waived: Some(time(DUE)), ..obligation(Some(DUE)) };
+        let waived = Obligation {
+            waived: Some(Waived { decision: Uuid::nil(), time: time(DUE) }),
+            ..obligation(Some(DUE))
+        };
         assert_eq!(waived.standing(time(DUE)), Standing::Waived);
         assert_eq!(waived.standing(time(DUE) - TimeDelta::seconds(1)), Standing::Open);
     }

@@ -39,6 +39,7 @@ pub fn due_rule(rule: DueRule) -> String {
         DueRule::DayOfMonth { day, month: DueMonth::Last } => {
             format!("ngày {day:02} của tháng cuối kỳ báo cáo")
         }
+        DueRule::On(date) => format!("ngày {}", zone::date_vi(date)),
     }
 }
 
@@ -67,6 +68,11 @@ pub fn level(level: Level) -> &'static str {
 /// `Phường Trí Quả (09427)`, or the name alone where there is no code.
 pub fn unit(display_name: &str, code: &str) -> String {
     if code.is_empty() { display_name.to_owned() } else { format!("{display_name} ({code})") }
+}
+
+/// `Phường Trí Quả (mã 09427)`, or the name alone where there is no code: as a text begins.
+pub fn coded(display_name: &str, code: &str) -> String {
+    if code.is_empty() { display_name.to_owned() } else { format!("{display_name} (mã {code})") }
 }
 
 /// A unit's name in the middle of a sentence: the word for its kind is small there, `tỉnh Bắc Ninh`; a department's is not.

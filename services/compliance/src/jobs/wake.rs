@@ -49,24 +49,38 @@ pub(crate) async fn sweep_until(
             () = bell.notified() => {}
         }
         // A sweep that is cut off leaves nothing half done: each claim is one transaction.
-        let Some(swept) = stopping.run_until_cancelled(reconciler.sweep()).await else { return };
-        let before = std::mem::replace(&mut stopped_short, swept.is_err());
+        let Some(swept) = stopping.run_until_cancelled(reconciler.sweep(false)).await else {
+            return;
+        };
+        let done = matches!(&swept, Ok(summary) if summary.unverified == 0);
+        let before = std::mem::replace(&mut stopped_short, !done);
         match swept {
             Err(error) if !before => tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "a sweep stopped; the next goes on"
             ),
             Err(_) => {}
-            Ok(summary) if summary.notices > 0 => {
-                tracing::info!(
-                    notices = summary.notices,
-                    missing = summary.missing,
-                    overdue = summary.overdue,
-                    "a sweep told of what has fallen due"
-                );
+            Ok(summary) => {
+                if summary.unverified > 0 && !before {
+                    tracing::warn!(
+                        unverified = summary.unverified,
+                        "submission could not be asked about all that is due: nobody is accused meanwhile"
+                    );
+                }
+                if summary.notices > 0 {
+                    tracing::info!(
+                        notices = summary.notices,
+                        missing = summary.missing,
+                        overdue = summary.overdue,
+                        retracted = summary.retracted,
+                        returns = summary.returns,
+                        "a sweep told of what has fallen due"
+                    );
+                }
+                if done && before {
+                    tracing::info!("sweeps come to their end again");
+                }
             }
-            Ok(_) if before => tracing::info!("sweeps come to their end again"),
-            Ok(_) => {}
         }
     }
 }

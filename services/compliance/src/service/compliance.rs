@@ -1,109 +1,35 @@
-//! Regimes, obligations, rates, explanations, waivers, and the sweep on demand.
+//! Regimes, obligations, rates, explanations, and the sweep on demand.
 
 use std::collections::HashMap;
 
-use dunghan_hierarchy::{Hierarchy, UnitId};
+use dunghan_hierarchy::Hierarchy;
 use dunghan_proto::compliance as pb;
-use dunghan_proto::compliance::ErrorReason;
 use dunghan_proto::compliance::compliance_service_server::ComplianceService;
 use dunghan_proto::events::{ListEventsRequest, ListEventsResponse};
-use dunghan_proto::submission::GetFormRequest;
-use dunghan_rpc::{Caller, Over, Page, bad_field_for, field, peer_failed};
-use dunghan_store::RequestKey;
-use tonic::{Code, Request, Response, Status};
+use dunghan_rpc::{Caller, Over, Page, field};
+use tonic::{Request, Response, Status};
 
 use super::Service;
 use crate::convert::{self, Shown, count};
 use crate::domain::consequence::{Fate, consequence};
-use crate::domain::explain::Grounds;
-use crate::domain::obligation::ObligationName;
-use crate::domain::rate::Rate;
-use crate::domain::regime::{Debtors, Regime, RegimeId};
+use crate::domain::regime::RegimeId;
+use crate::domain::soon::Soon;
 use crate::error::unknown_unit;
-use crate::jobs::SUBMISSION;
-use crate::store::{AffectedFilter, AffectedKey, ObligationFilter, ObligationKey, Within};
+use crate::store::{AffectedFilter, AffectedKey, Moment, ObligationFilter, ObligationKey, Within};
 
 impl Service {
-    /// Refuses a regime that speaks of units or a form that there are not.
-    async fn check_references(&self, regime: &Regime) -> Result<(), Status> {
-        let hierarchy = self.reconciler.units.fresh().await?;
-        let named: &[UnitId] = match &regime.debtors {
-            Debtors::Units(units) => units,
-            Debtors::Subtree { root, .. } => std::slice::from_ref(root),
-        };
-        for unit in named.iter().chain([&regime.receiving_unit]) {
-            hierarchy.get(*unit).ok_or_else(|| unknown_unit(*unit))?;
-        }
-        let request = GetFormRequest { name: regime.form.clone() };
-        match self.reconciler.submission.clone().get_form(request).await {
-            Ok(_) => Ok(()),
-            Err(status) if status.code() == Code::NotFound => {
-                let why = format!("names a form that there is not: {}", regime.form);
-                Err(bad_field_for(ErrorReason::UnknownForm, "regime.form", why))
-            }
-            Err(status) => Err(peer_failed(SUBMISSION, status)),
-        }
-    }
-
     /// What a list holds that names no scope.
     fn visible(&self, caller: &Caller, hierarchy: &Hierarchy) -> Vec<Within> {
         let today = self.today();
         let limits = caller.grants().iter().filter_map(|grant| match &grant.over {
             Over::Everything => None,
-            Over::Subtree(unit) => Some(Within::Subtree(*unit)),
+            Over::Subtree(unit) => Some(Within::subtree(*unit, hierarchy)),
             Over::Regime(regime) => Some(Within::Regime(regime.clone())),
         });
         // On a cut-off day of the past, units that came into the subtree, and those that were before them, were elsewhere.
         let units = hierarchy.histories().map(|unit| unit.id);
         let readable = units.filter(|unit| caller.can_read(*unit, hierarchy, today));
         limits.chain([Within::Units(readable.collect())]).collect()
-    }
-
-    async fn explain(
-        &self,
-        name: &ObligationName,
-        at: chrono::DateTime<chrono::Utc>,
-        hierarchy: &Hierarchy,
-    ) -> Result<pb::Explanation, Status> {
-        let store = &self.reconciler.store;
-        let obligation = store.obligation_fetch(name).await?;
-        let regime = store.regime_fetch(&name.regime).await?;
-        let waiver = store.waiver_fetch(name).await?;
-        let notices = store.notice_about(&name.to_string()).await?;
-        let cut_off = regime.window(name.period).cut_off;
-        let called = |unit| match hierarchy.unit(unit, cut_off) {
-            Some(view) => view.version.display_name.clone(),
-            None => unit.to_string(),
-        };
-        let notices: Vec<_> = notices
-            .into_iter()
-            .map(|notice| {
-                let recipient = called(notice.recipient);
-                (notice, recipient)
-            })
-            .collect();
-        let (unit_name, receiving_name) = (called(name.unit), called(regime.receiving_unit));
-        let scope_name = match &regime.debtors {
-            Debtors::Subtree { root, .. } => called(*root),
-            Debtors::Units(_) => String::new(),
-        };
-        let unit = hierarchy.unit(name.unit, cut_off);
-        let grounds = Grounds {
-            obligation: &obligation,
-            regime: &regime,
-            unit_name: &unit_name,
-            receiving_name: &receiving_name,
-            level: unit.map(|unit| unit.version.level),
-            scope_name: &scope_name,
-            unit_uncertain: unit.is_none_or(|unit| !unit.certain),
-            calendar: &self.reconciler.calendar,
-            notices: &notices,
-            waiver: waiver.as_ref(),
-            at,
-        };
-        let shown =
-            Shown { at, family: regime.family, hierarchy, calendar: &self.reconciler.calendar };
-        Ok(shown.explanation(&grounds, obligation.hierarchy_version))
     }
 }
 
@@ -114,20 +40,7 @@ impl ComplianceService for Service {
         request: Request<pb::CreateRegimeRequest>,
     ) -> Result<Response<pb::Regime>, Status> {
         let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        let key = field::request_id(&request.request_id)?
-            .map(|id| RequestKey::new(caller.subject(), "CreateRegime", id, &request));
-        let value = field::required("regime", request.regime.as_ref())?;
-        let regime = convert::regime(value, self.reconciler.clock.now())?;
-        regime.check(&self.reconciler.calendar)?;
-        self.check_references(&regime).await?;
-        let answer = pb::Regime::from(&regime);
-        let answer = self.reconciler.store.regime_insert(&regime, key.as_ref(), answer).await?;
-        if let Err(error) = self.reconciler.open().await {
-            // The regime is in force all the same, and the next look opens its periods.
-            tracing::warn!(error = &error as &dyn std::error::Error, "a new regime was not opened");
-        }
-        Ok(Response::new(answer))
+        self.publish_regime(&caller, request.into_inner()).await.map(Response::new)
     }
 
     async fn get_regime(
@@ -143,13 +56,7 @@ impl ComplianceService for Service {
         &self,
         request: Request<pb::ListRegimesRequest>,
     ) -> Result<Response<pb::ListRegimesResponse>, Status> {
-        let request = request.into_inner();
-        let page = Page::<String>::new(request.page_size, &request.page_token, &"ListRegimes")?;
-        let limit = page.size as u64 + 1;
-        let regimes = self.reconciler.store.regime_page(page.after.as_deref(), limit).await?;
-        let (regimes, next_page_token) = page.cut(regimes, |last| last.id.id().to_owned());
-        let regimes = regimes.iter().map(pb::Regime::from).collect();
-        Ok(Response::new(pb::ListRegimesResponse { regimes, next_page_token }))
+        self.regimes_page(request.get_ref()).await.map(Response::new)
     }
 
     async fn list_obligations(
@@ -159,10 +66,7 @@ impl ComplianceService for Service {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let scope = convert::optional_unit("scope", &request.scope)?;
-        let regime = match request.regime.as_str() {
-            "" => None,
-            name => Some(convert::regime_id("regime", name)?),
-        };
+        let regime = convert::optional_regime_id("regime", &request.regime)?;
         let period = match request.period.as_str() {
             "" => None,
             name => Some(convert::period("period", name)?),
@@ -184,10 +88,13 @@ impl ComplianceService for Service {
         let hierarchy = self.reconciler.catch_up().await?;
         let visible = (scope.is_none() && !caller.reaches_everything())
             .then(|| self.visible(&caller, &hierarchy));
+        let scope = scope.map(|scope| Within::subtree(scope, &hierarchy));
         let filter = ObligationFilter { scope, visible, regime, period, standings };
         let store = &self.reconciler.store;
         let limit = page.size as u64 + 1;
-        let found = store.obligation_page(&filter, at, page.after.as_ref(), limit).await?;
+        let calendars = self.reconciler.calendars.current();
+        let moment = Moment { at, soon: &Soon::at(at, &calendars) };
+        let found = store.obligation_page(&filter, moment, page.after.as_ref(), limit).await?;
         let (found, next_page_token) = page.cut(found, |last| last.into());
         let mut obligations = Vec::with_capacity(found.len());
         let mut family: Option<(RegimeId, dunghan_calendar::Family)> = None;
@@ -199,8 +106,7 @@ impl ComplianceService for Service {
                 None => store.regime_fetch(&obligation.name.regime).await?.family,
             };
             family = Some((obligation.name.regime.clone(), of));
-            let calendar = &self.reconciler.calendar;
-            let shown = Shown { at, family: of, hierarchy: &hierarchy, calendar };
+            let shown = Shown { at, family: of, hierarchy: &hierarchy, calendars: &calendars };
             obligations.push(shown.obligation(obligation));
         }
         let hierarchy_version = hierarchy.version().cast_signed();
@@ -213,19 +119,7 @@ impl ComplianceService for Service {
         request: Request<pb::GetReportingRateRequest>,
     ) -> Result<Response<pb::ReportingRate>, Status> {
         let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        let scope = convert::unit("scope", &request.scope)?;
-        let regime = convert::regime_id("regime", &request.regime)?;
-        let period = convert::period("period", &request.period)?;
-        let at = convert::read_time(request.read_time.as_ref(), &self.reconciler.clock)?;
-        self.readable(&caller, scope, Some(regime.id())).await?;
-        let store = &self.reconciler.store;
-        let family = store.regime_fetch(&regime).await?.family;
-        let hierarchy = self.reconciler.catch_up().await?;
-        let rate = Rate::of(store.obligation_all(scope, &regime, period).await?, at);
-        let calendar = &self.reconciler.calendar;
-        let shown = Shown { at, family, hierarchy: &hierarchy, calendar };
-        Ok(Response::new(shown.rate(&rate, scope, &regime, period)))
+        self.reporting_rate(&caller, request.get_ref()).await.map(Response::new)
     }
 
     async fn explain_obligation(
@@ -233,12 +127,7 @@ impl ComplianceService for Service {
         request: Request<pb::ExplainObligationRequest>,
     ) -> Result<Response<pb::Explanation>, Status> {
         let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        let name = convert::obligation_name("name", &request.name)?;
-        let at = convert::read_time(request.read_time.as_ref(), &self.reconciler.clock)?;
-        self.readable(&caller, name.unit, Some(name.regime.id())).await?;
-        let hierarchy = self.reconciler.catch_up().await?;
-        Ok(Response::new(self.explain(&name, at, &hierarchy).await?))
+        self.explanation(&caller, request.get_ref()).await.map(Response::new)
     }
 
     async fn list_affected_obligations(
@@ -274,8 +163,8 @@ impl ComplianceService for Service {
             let fate = *fates.get(&obligation.name.unit)?;
             let cut_off = regime.window(obligation.name.period).cut_off;
             let consequence = consequence(obligation, cut_off, fate, effective, at)?;
-            let calendar = &self.reconciler.calendar;
-            let shown = Shown { at, family: regime.family, hierarchy: &hierarchy, calendar };
+            let calendars = &*self.reconciler.calendars.current();
+            let shown = Shown { at, family: regime.family, hierarchy: &hierarchy, calendars };
             Some(pb::AffectedObligation {
                 obligation: Some(shown.obligation(obligation)),
                 consequence: pb::affected_obligation::Consequence::from(consequence).into(),
@@ -288,32 +177,51 @@ impl ComplianceService for Service {
         }))
     }
 
-    async fn waive_obligation(
+    async fn list_owed_obligations(
         &self,
-        request: Request<pb::WaiveObligationRequest>,
-    ) -> Result<Response<pb::Obligation>, Status> {
+        request: Request<pb::ListOwedObligationsRequest>,
+    ) -> Result<Response<pb::ListOwedObligationsResponse>, Status> {
         let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        let name = convert::obligation_name("name", &request.name)?;
-        let now = self.reconciler.clock.now();
-        let waiver = convert::waiver(&request, caller.subject(), now)?;
-        self.writable(&caller, name.unit).await?;
-        let hierarchy = self.reconciler.catch_up().await?;
-        let store = &self.reconciler.store;
-        // Fetched first: nothing may fail after the waiver is there.
-        store.obligation_fetch(&name).await?;
-        let family = store.regime_fetch(&name.regime).await?.family;
-        let obligation = store.waiver_insert(&name, &waiver).await?;
-        let calendar = &self.reconciler.calendar;
-        let shown = Shown { at: now, family, hierarchy: &hierarchy, calendar };
-        Ok(Response::new(shown.obligation(&obligation)))
+        self.owed(&caller, request.get_ref()).await.map(Response::new)
+    }
+
+    async fn export_owed_calendar(
+        &self,
+        request: Request<pb::ExportOwedCalendarRequest>,
+    ) -> Result<Response<pb::ExportOwedCalendarResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        self.owed_calendar(&caller, request.get_ref()).await.map(Response::new)
+    }
+
+    async fn list_reporting_rates(
+        &self,
+        request: Request<pb::ListReportingRatesRequest>,
+    ) -> Result<Response<pb::ListReportingRatesResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        self.reporting_rates(&caller, request.get_ref()).await.map(Response::new)
+    }
+
+    async fn rank_reporting_rates(
+        &self,
+        request: Request<pb::RankReportingRatesRequest>,
+    ) -> Result<Response<pb::RankReportingRatesResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        self.reporting_ranks(&caller, request.get_ref()).await.map(Response::new)
+    }
+
+    async fn list_regime_families(
+        &self,
+        _: Request<pb::ListRegimeFamiliesRequest>,
+    ) -> Result<Response<pb::ListRegimeFamiliesResponse>, Status> {
+        let families = self.families.iter().map(pb::RegimeFamily::from).collect();
+        Ok(Response::new(pb::ListRegimeFamiliesResponse { families }))
     }
 
     async fn run_sweep(
         &self,
-        _: Request<pb::RunSweepRequest>,
+        request: Request<pb::RunSweepRequest>,
     ) -> Result<Response<pb::RunSweepResponse>, Status> {
-        let summary = self.reconciler.sweep().await?;
+        let summary = self.reconciler.sweep(request.into_inner().accept_clock).await?;
         Ok(Response::new(pb::RunSweepResponse {
             sweep_time: Some(field::pb_time(summary.at)),
             opened_count: count(usize::try_from(summary.opened).unwrap_or(usize::MAX)),
@@ -322,6 +230,8 @@ impl ComplianceService for Service {
             overdue_count: count(summary.overdue),
             notice_count: count(summary.notices),
             unverified_count: count(summary.unverified),
+            retracted_count: count(summary.retracted),
+            return_overdue_count: count(summary.returns),
         }))
     }
 

@@ -15,6 +15,7 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::Service;
 use crate::convert::{self, RowProblem, Shown, count};
+use crate::domain::calendar::{Calendars, area};
 use crate::domain::dossier::{Basis, Dossier};
 use crate::domain::summary::Summary;
 use crate::store::{DossierChange, DossierKey, Store};
@@ -70,6 +71,7 @@ impl Service {
         unit: UnitId,
         rows: &[Row],
         hierarchy: &Hierarchy,
+        calendars: &Calendars,
     ) -> (Vec<Numbered>, Vec<pb::DossierRowProblem>) {
         let now = self.reconciler.clock.now();
         let (mut dossiers, mut problems) = (Vec::with_capacity(rows.len()), Vec::new());
@@ -92,8 +94,8 @@ impl Service {
                 });
                 continue;
             }
-            let calendar = &self.reconciler.calendar;
-            match convert::dossier(unit, row, now, calendar, &self.office_hours) {
+            let calendar = |day| calendars.in_area(area(unit, day, hierarchy));
+            match convert::dossier(unit, row, now, calendar) {
                 Err(row_problems) => row_problems.into_iter().for_each(bad),
                 Ok(dossier) => {
                     let day = zone::civil_date(dossier.receive_time);
@@ -157,7 +159,8 @@ impl DossierService for Service {
         let hierarchy = self.writable(&caller, unit).await?;
         let rows = self.read_rows(&mut stream, &header).await?;
         let received_count = count(rows.len());
-        let (dossiers, mut problems) = self.parse_rows(unit, &rows, &hierarchy);
+        let calendars = self.reconciler.calendars.follow(&self.reconciler.store).await?;
+        let (dossiers, mut problems) = self.parse_rows(unit, &rows, &hierarchy, &calendars);
 
         let numbers: Vec<_> = dossiers.iter().map(|(_, d)| d.name.number.as_str()).collect();
         let database = self.reconciler.store.database();
@@ -205,8 +208,8 @@ impl DossierService for Service {
             let metadata = [("name", name.to_string())];
             refuse(Code::NotFound, ErrorReason::DossierNotFound, message, metadata)
         })?;
-        let calendar = &self.reconciler.calendar;
-        let shown = Shown { at, family: Family::Nd09, hierarchy: &hierarchy, calendar };
+        let calendars = &*self.reconciler.calendars.follow(&self.reconciler.store).await?;
+        let shown = Shown { at, family: Family::Nd09, hierarchy: &hierarchy, calendars };
         Ok(Response::new(shown.dossier(&dossier)))
     }
 
@@ -229,8 +232,8 @@ impl DossierService for Service {
         let store = &self.reconciler.store;
         let found = store.dossier_overdue_page(&units, at, page.after.as_ref(), limit).await?;
         let (found, next_page_token) = page.cut(found, |last| last.into());
-        let calendar = &self.reconciler.calendar;
-        let shown = Shown { at, family: Family::Nd09, hierarchy: &hierarchy, calendar };
+        let calendars = &*self.reconciler.calendars.follow(&self.reconciler.store).await?;
+        let shown = Shown { at, family: Family::Nd09, hierarchy: &hierarchy, calendars };
         let dossiers = found.iter().map(|dossier| shown.dossier(dossier)).collect();
         let hierarchy_version = hierarchy.version().cast_signed();
         let page = pb::ListOverdueDossiersResponse { dossiers, next_page_token, hierarchy_version };

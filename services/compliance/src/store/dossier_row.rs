@@ -113,6 +113,17 @@ fn row(dossier: &Dossier) -> ActiveModel {
 }
 
 impl Store {
+    /// When the dossier that was received first was received.
+    pub async fn dossier_oldest(&self) -> Result<Option<DateTime<Utc>>, Error> {
+        let oldest: Option<Option<i64>> = Entity::find()
+            .select_only()
+            .column_as(Column::ReceiveUs.min(), "oldest")
+            .into_tuple()
+            .one(self.database.reader())
+            .await?;
+        oldest.flatten().map(|oldest| from_us(TABLE, oldest)).transpose()
+    }
+
     /// Those of a unit's dossiers that have these numbers.
     pub async fn dossier_known(
         connection: &impl ConnectionTrait,

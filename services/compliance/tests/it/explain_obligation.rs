@@ -59,14 +59,17 @@ async fn a_missing_report_is_explained_with_all_that_it_rests_on() {
         assert_eq!(explanation.hierarchy_version, 1);
         assert!(!explanation.unit_uncertain);
         assert_eq!(explanation.notices, told);
-        assert_eq!(explanation.waiver, None);
+        assert_eq!(explanation.decisions, []);
         assert_eq!(
             explanation.owed_because,
             "đơn vị hành chính cấp xã thuộc tỉnh Bắc Ninh, xác định tại ngày 14/05/2026"
         );
+        assert_eq!(explanation.receiving_display_name, "Sở Khoa học và Công nghệ");
+        let version = &explanation.calendar_version;
         assert_eq!(
             explanation.text,
-            "Phường Trí Quả (mã 09427) chưa gửi “Báo cáo chuyển đổi số hằng tháng của cấp xã” kỳ \
+            format!(
+                "Phường Trí Quả (mã 09427) chưa gửi “Báo cáo chuyển đổi số hằng tháng của cấp xã” kỳ \
              tháng 5 năm 2026 về Sở Khoa học và Công nghệ; đã quá hạn 01 ngày làm việc.\n\
              Căn cứ: Công văn số 12/SKHCN-CĐS ngày 02/03/2026 (chế độ báo cáo minh họa, không do \
              cơ quan nào ban hành).\n\
@@ -75,8 +78,11 @@ async fn a_missing_report_is_explained_with_all_that_it_rests_on() {
              Thời gian chốt số liệu: từ ngày 15/04/2026 đến ngày 14/05/2026.\n\
              Thời hạn gửi: hết ngày 19/05/2026 (03 ngày làm việc sau ngày chốt số liệu). Không \
              tính các ngày nghỉ: 16/05/2026 - Thứ Bảy; 17/05/2026 - Chủ nhật.\n\
-             Đã thông báo việc chưa gửi báo cáo tới Sở Khoa học và Công nghệ lúc 00:00 ngày \
-             20/05/2026."
+             Lịch làm việc: lịch chung của cả nước, phiên bản {version}.\n\
+             Đã thông báo:\n\
+             - Lúc 00:00 ngày 20/05/2026: thông báo tới Sở Khoa học và Công nghệ việc chưa gửi báo \
+             cáo."
+            )
         );
     }
 }
@@ -94,17 +100,17 @@ async fn the_text_says_where_the_report_stands_at_the_moment_asked_for() {
             (
                 "2026-05-19 10:00:00",
                 "Phường Đa Mai (mã 07228) chưa gửi “Báo cáo chuyển đổi số hằng tháng của cấp xã” kỳ tháng 5 năm 2026 về Sở Khoa học và Công nghệ; chưa đến hạn.",
-                "Thời hạn gửi: hết ngày 19/05/2026",
+                "Lịch làm việc: lịch chung của cả nước",
             ),
             (
                 "2026-05-21 10:00:00",
                 "Phường Đa Mai (mã 07228) chưa gửi “Báo cáo chuyển đổi số hằng tháng của cấp xã” kỳ tháng 5 năm 2026 về Sở Khoa học và Công nghệ; đã quá hạn 02 ngày làm việc.",
-                "Đã thông báo việc chưa gửi báo cáo tới Sở Khoa học và Công nghệ lúc 00:00 ngày 20/05/2026.",
+                "- Lúc 00:00 ngày 20/05/2026: thông báo tới Sở Khoa học và Công nghệ việc chưa gửi báo cáo.",
             ),
             (
                 "2026-05-25 08:00:00",
                 "Phường Đa Mai (mã 07228) đã gửi “Báo cáo chuyển đổi số hằng tháng của cấp xã” kỳ tháng 5 năm 2026 về Sở Khoa học và Công nghệ, chậm 02 ngày làm việc so với thời hạn.",
-                "Đã thông báo",
+                "- Lúc 00:00 ngày 20/05/2026: thông báo",
             ),
         ] {
             let request = pb::ExplainObligationRequest {
@@ -115,7 +121,8 @@ async fn the_text_says_where_the_report_stands_at_the_moment_asked_for() {
             let lines: Vec<_> = explanation.text.lines().collect();
             assert_eq!(lines[0], first, "{engine:?} {at}");
             assert!(lines.last().unwrap().starts_with(last), "{at}: {lines:?}");
-            let received = lines.contains(&"Nhận báo cáo lần đầu lúc 16:30 ngày 21/05/2026.");
+            let sent = "- Gửi lần 01: nhận lúc 16:30 ngày 21/05/2026; là căn cứ tính thời hạn.";
+            let received = lines.contains(&sent);
             assert_eq!(received, at == "2026-05-25 08:00:00", "{at}: {lines:?}");
             let told = i32::from(time(at) >= due());
             assert_eq!(i32::try_from(explanation.notices.len()).unwrap(), told, "{at}");
@@ -133,28 +140,34 @@ async fn a_report_on_time_a_waived_one_and_one_without_a_due_time_have_their_wor
         text.lines().next().unwrap().ends_with("về Sở Khoa học và Công nghệ, đúng hạn."),
         "{text}"
     );
-    assert!(text.ends_with("Nhận báo cáo lần đầu lúc 23:59 ngày 19/05/2026."), "{text}");
+    let sent = "- Gửi lần 01: nhận lúc 23:59 ngày 19/05/2026; là căn cứ tính thời hạn.";
+    assert!(text.ends_with(sent), "{text}");
 
     let supervisor = format!("supervisor@{}", bac_ninh());
-    let request = pb::WaiveObligationRequest {
-        name: obligation(commune("07246")),
-        decision: "Quyết định số 5/QĐ-UBND ngày 22/05/2026".to_owned(),
+    let waiver = pb::Decision {
+        scope: commune("07246").to_string(),
+        regime: REGIME.to_owned(),
+        period: PERIOD.to_owned(),
+        outcome: Some(pb::decision::Outcome::Waiver(pb::Waiver {})),
+        document: "Quyết định số 5/QĐ-UBND ngày 22/05/2026".to_owned(),
         reason: "xã bị thiên tai".to_owned(),
+        ..pb::Decision::default()
     };
-    scene.compliance(&[&supervisor]).waive_obligation(request).await.unwrap();
+    scene.decide(&supervisor, waiver).await.unwrap();
     let waived = explain(&scene, obligation(commune("07246"))).await;
-    let waiver = waived.waiver.unwrap();
-    assert_eq!(waiver.decision, "Quyết định số 5/QĐ-UBND ngày 22/05/2026");
+    let waiver = &waived.decisions[0];
+    assert_eq!(waiver.document, "Quyết định số 5/QĐ-UBND ngày 22/05/2026");
     assert_eq!((waiver.reason.as_str(), waiver.author.as_str()), ("xã bị thiên tai", "tester"));
     assert_eq!(waiver.create_time, Some(field::pb_time(time("2026-05-25 08:00:00"))));
     assert!(
-        waived.text.starts_with("Xã Xuân Lương (mã 07246) không phải gửi “Báo cáo"),
+        waived.text.starts_with("Xã Xuân Lương (mã 07246) được miễn gửi “Báo cáo"),
         "{}",
         waived.text
     );
     assert!(
         waived.text.ends_with(
-            "Được miễn báo cáo theo Quyết định số 5/QĐ-UBND ngày 22/05/2026; lý do: xã bị thiên tai."
+            "Quyết định liên quan:\n- Quyết định số 5/QĐ-UBND ngày 22/05/2026: miễn gửi báo cáo, ghi \
+             nhận lúc 08:00 ngày 25/05/2026; lý do: xã bị thiên tai."
         ),
         "{}",
         waived.text
@@ -190,6 +203,201 @@ async fn a_report_on_time_a_waived_one_and_one_without_a_due_time_have_their_wor
          Thời gian chốt số liệu: do báo cáo tự xác định (kỳ báo cáo từ ngày 01/01/2026 đến ngày \
          15/05/2026).\n\
          Thời hạn gửi: văn bản yêu cầu báo cáo không quy định."
+    );
+}
+
+#[tokio::test]
+async fn everything_that_was_done_with_a_report_is_evidence_and_one_act_fixes_its_timeliness() {
+    for engine in ENGINES {
+        let scene = start(engine, time("2026-05-18 08:00:00")).await;
+        scene.create(regime()).await;
+        let unit = commune("07210");
+        {
+            let mut world = scene.world.lock();
+            world.submit(unit, PERIOD, time("2026-05-18 08:00:00"));
+            world.withdraw(unit, PERIOD, time("2026-05-18 09:00:00"));
+        }
+        scene.testing.clock.set(time("2026-05-18 09:30:00"));
+        let taken_back = explain(&scene, obligation(unit)).await;
+        assert_eq!(taken_back.obligation.unwrap().standing(), Standing::DueSoon, "{engine:?}");
+        assert!(taken_back.evidence.iter().all(|entry| !entry.first));
+        assert!(
+            taken_back.text.ends_with(
+                "Quá trình gửi báo cáo:\n\
+                 - Gửi lần 01: nhận lúc 08:00 ngày 18/05/2026.\n\
+                 - Đơn vị rút lại bản gửi lần 01 lúc 09:00 ngày 18/05/2026; lý do: Gửi nhầm số liệu."
+            ),
+            "{}",
+            taken_back.text
+        );
+        let again = time("2026-05-29 00:00:00");
+        {
+            let mut world = scene.world.lock();
+            world.submit(unit, PERIOD, time("2026-05-19 10:00:00"));
+            world.give_back(unit, PERIOD, time("2026-05-21 10:00:00"), again);
+            world.resubmit(unit, PERIOD, time("2026-05-22 10:00:00"));
+        }
+        scene.testing.clock.set(time("2026-05-25 08:00:00"));
+        let explanation = explain(&scene, obligation(unit)).await;
+        assert_eq!(explanation.obligation.unwrap().standing(), Standing::OnTime, "{engine:?}");
+        let evidence: Vec<_> = explanation
+            .evidence
+            .iter()
+            .map(|entry| (entry.kind(), entry.revision, entry.note.as_str(), entry.first))
+            .collect();
+        use pb::evidence_entry::Kind::{Resubmitted, Returned, Submitted, Withdrawn};
+        let expected = [
+            (Submitted, 1, "", false),
+            (Withdrawn, 1, "Gửi nhầm số liệu", false),
+            (Resubmitted, 2, "", true),
+            (Returned, 2, "Thiếu thuyết minh", false),
+            (Resubmitted, 3, "", false),
+        ];
+        assert_eq!(evidence, expected, "{engine:?}");
+        assert_eq!(explanation.evidence[0].author, "reporter");
+        let first = Some(field::pb_time(time("2026-05-18 08:00:00")));
+        assert_eq!(explanation.evidence[0].act_time, first);
+        // At an earlier moment, what came later is not there.
+        let before = pb::ExplainObligationRequest {
+            name: obligation(unit),
+            read_time: Some(field::pb_time(time("2026-05-21 12:00:00"))),
+        };
+        let before = ask(&scene, "operator", before).await.unwrap();
+        assert_eq!(before.evidence.len(), 4);
+
+        // Nothing is explained by half of what is known.
+        scene.world.lock().acts_away = true;
+        let request = pb::ExplainObligationRequest { name: obligation(unit), read_time: None };
+        let status = ask(&scene, "operator", request.clone()).await.unwrap_err();
+        assert_eq!(refusal(&status), (Code::Unavailable, "PEER_UNAVAILABLE".to_owned()));
+        // Of whom submission has never spoken, nobody has to ask.
+        let name = obligation(commune("07228"));
+        assert!(
+            ask(&scene, "operator", pb::ExplainObligationRequest { name, ..request }).await.is_ok()
+        );
+    }
+}
+
+#[tokio::test]
+async fn decisions_requests_and_moved_due_times_are_told_with_the_words_of_whoever_decided() {
+    for engine in ENGINES {
+        let scene = start(engine, time("2026-05-18 08:00:00")).await;
+        scene.create(regime()).await;
+        let unit = commune("07210");
+        let asked = pb::CreateObligationRequestRequest {
+            parent: obligation(unit),
+            obligation_request: Some(pb::ObligationRequest {
+                kind: pb::obligation_request::Kind::Extension.into(),
+                asked_due_date: Some(field::pb_date(day("2026-05-25"))),
+                reason: "mất điện diện rộng".to_owned(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let mut reporter = scene.decisions(&[&format!("reporter@{unit}")]);
+        let asked = reporter.create_obligation_request(asked).await.unwrap().into_inner();
+        let mut supervisor = scene.decisions(&[&format!("supervisor@{}", bac_ninh())]);
+        let granted = pb::DecideObligationRequestRequest {
+            name: asked.name.clone(),
+            grant: true,
+            document: "Quyết định số 21/QĐ-UBND".to_owned(),
+            answer: "đồng ý".to_owned(),
+            ..Default::default()
+        };
+        scene.testing.clock.set(time("2026-05-18 10:00:00"));
+        let granted = supervisor.decide_obligation_request(granted).await.unwrap().into_inner();
+        let explanation = explain(&scene, obligation(unit)).await;
+        assert_eq!(explanation.requests, std::slice::from_ref(&granted), "{engine:?}");
+        assert_eq!(explanation.decisions.len(), 1);
+        assert_eq!(explanation.decisions[0].name, granted.decision);
+        let [change] = explanation.due_changes.as_slice() else {
+            panic!("{:?}", explanation.due_changes)
+        };
+        assert_eq!((change.due_generation, change.cause()), (2, pb::due_change::Cause::Extension));
+        assert_eq!(change.reference, granted.decision);
+        assert_eq!(change.old_due_time, Some(field::pb_time(due())));
+        assert_eq!(change.new_due_time, Some(field::pb_time(time("2026-05-26 00:00:00"))));
+        assert_eq!(explanation.due_date, Some(field::pb_date(day("2026-05-25"))));
+        let tail = "Thời hạn gửi đã thay đổi:\n\
+             - Lúc 10:00 ngày 18/05/2026: từ hết ngày 19/05/2026 thành hết ngày 25/05/2026, do được gia \
+             hạn theo Quyết định số 21/QĐ-UBND; lý do: đồng ý.\n\
+             Quyết định liên quan:\n\
+             - Quyết định số 21/QĐ-UBND: gia hạn đến hết ngày 25/05/2026, ghi nhận lúc 10:00 ngày \
+             18/05/2026; lý do: đồng ý.\n\
+             Đề nghị của đơn vị:\n\
+             - Lúc 08:00 ngày 18/05/2026: đề nghị gia hạn đến hết ngày 25/05/2026; lý do: mất điện diện \
+             rộng. Được chấp thuận lúc 10:00 ngày 18/05/2026; ý kiến trả lời: đồng ý.";
+        assert!(explanation.text.ends_with(tail), "{engine:?}\n{}", explanation.text);
+
+        // Before anybody had decided, it was only asked for.
+        let before = pb::ExplainObligationRequest {
+            name: obligation(unit),
+            read_time: Some(field::pb_time(time("2026-05-18 09:00:00"))),
+        };
+        let before = ask(&scene, "operator", before).await.unwrap();
+        assert_eq!(before.requests[0].state(), pb::obligation_request::State::Pending);
+        assert_eq!((before.decisions.len(), before.due_changes.len()), (0, 0), "{engine:?}");
+
+        // Revoked: the due time is the rule's again, and everything stays visible.
+        scene.testing.clock.set(time("2026-05-19 10:00:00"));
+        let revoke = pb::RevokeDecisionRequest {
+            name: granted.decision,
+            document: "Quyết định số 22/QĐ-UBND".to_owned(),
+            reason: "cấp nhầm đối tượng".to_owned(),
+            ..Default::default()
+        };
+        supervisor.revoke_decision(revoke).await.unwrap();
+        let revoked = explain(&scene, obligation(unit)).await;
+        assert_eq!(revoked.due_changes.len(), 2, "{engine:?}");
+        assert_eq!(revoked.due_changes[1].cause(), pb::due_change::Cause::ExtensionRevoked);
+        assert!(revoked.decisions[0].revoke_time.is_some());
+        assert!(
+            revoked.text.contains(
+                "Đã thu hồi lúc 10:00 ngày 19/05/2026 theo Quyết định số \
+             22/QĐ-UBND; lý do: cấp nhầm đối tượng."
+            ),
+            "{}",
+            revoked.text
+        );
+        // As of the day before, nobody knew of that.
+        let before = pb::ExplainObligationRequest {
+            name: obligation(unit),
+            read_time: Some(field::pb_time(time("2026-05-18 12:00:00"))),
+        };
+        let before = ask(&scene, "operator", before).await.unwrap();
+        assert_eq!((before.due_changes.len(), before.decisions[0].revoke_time), (1, None));
+        assert!(!before.text.contains("thu hồi"), "{}", before.text);
+    }
+}
+
+#[tokio::test]
+async fn an_agency_that_is_no_unit_and_a_tier_that_sends_on_have_their_words() {
+    let scene = start(Engine::Sqlite, time("2026-05-25 08:00:00")).await;
+    let onward = pb::OnwardTier {
+        receiving_agency: "Thanh tra Chính phủ".to_owned(),
+        due_rule: Some(pb::onward_tier::DueRule::WorkingDaysAfterCutOff(10)),
+        ..Default::default()
+    };
+    scene
+        .create(pb::Regime {
+            receiving_unit: bac_ninh().to_string(),
+            onward_tiers: vec![onward],
+            ..regime()
+        })
+        .await;
+    let explanation = explain(&scene, obligation(bac_ninh())).await;
+    assert_eq!(explanation.receiving_display_name, "Thanh tra Chính phủ");
+    assert_eq!(explanation.obligation.unwrap().tier, 2);
+    let lines: Vec<_> = explanation.text.lines().collect();
+    assert_eq!(
+        lines[0],
+        "Tỉnh Bắc Ninh (mã 24) chưa gửi “Báo cáo chuyển đổi số hằng tháng của cấp xã” kỳ tháng 5 năm \
+         2026 về Thanh tra Chính phủ; chưa đến hạn."
+    );
+    assert_eq!(
+        lines[2],
+        "Đối tượng báo cáo: đơn vị nhận báo cáo của bước 01, tổng hợp và gửi tiếp (bước 02), xác định \
+         tại ngày 14/05/2026."
     );
 }
 

@@ -3,13 +3,15 @@
 use dunghan_hierarchy::UnitId;
 use dunghan_proto::compliance as pb;
 use dunghan_proto::compliance::Standing;
+use dunghan_proto::compliance::decision::Outcome;
+use dunghan_proto::compliance::extension::Until;
 use dunghan_rpc::field;
 use dunghan_testkit::{ENGINES, Engine, fields, refusal};
 use tonic::{Code, Status};
 
 use crate::world::{
-    PERIOD, REGIME, Scene, World, bac_ninh, commune, department, due, gia_lai, microseconds,
-    obligation, rate_request, regime, start, start_in, time,
+    PERIOD, REGIME, Scene, World, bac_ninh, commune, day, department, due, gia_lai, microseconds,
+    rate_request, regime, start, start_in, time,
 };
 
 async fn ask(
@@ -21,18 +23,16 @@ async fn ask(
 }
 
 async fn waive(scene: &Scene, unit: UnitId) {
-    let request = pb::WaiveObligationRequest {
-        name: obligation(unit),
-        decision: "Quyết định số 5/QĐ-UBND".to_owned(),
-        reason: "Mới thành lập".to_owned(),
-    };
-    let supervisor = format!("supervisor@{}", bac_ninh());
-    scene.compliance(&[&supervisor]).waive_obligation(request).await.unwrap();
+    scene.waive(&format!("supervisor@{}", bac_ninh()), unit).await.unwrap();
 }
 
 fn add_up(rate: &pb::ReportingRate) {
     let of = |standing: Standing| {
-        let listed = rate.exceptions.iter().filter(|one| one.standing() == standing);
+        let counted = |one: &&pb::Obligation| match one.standing() {
+            Standing::DueSoon => Standing::Open == standing,
+            own => own == standing,
+        };
+        let listed = rate.exceptions.iter().filter(counted);
         i32::try_from(listed.count()).unwrap()
     };
     assert_eq!(
@@ -67,7 +67,7 @@ async fn a_rate_comes_with_its_parts_and_with_everyone_who_is_not_on_time() {
         assert_eq!(rate.reporting_rate_on_time.clone().unwrap().value, "25.00");
         let listed: Vec<_> =
             rate.exceptions.iter().map(|one| (one.unit_code.as_str(), one.standing())).collect();
-        use Standing::{Late, Missing, Open, Waived};
+        use Standing::{DueSoon, Late, Missing, Waived};
         let expected = [("07264", Late), ("07228", Missing), ("07246", Missing), ("07210", Waived)];
         assert_eq!(listed, expected, "{engine:?}");
         assert_eq!(rate.exceptions[0].unit_display_name, "Xã Tam Tiến");
@@ -82,8 +82,63 @@ async fn a_rate_comes_with_its_parts_and_with_everyone_who_is_not_on_time() {
         let figures = (before.expected_reports, before.actual_reports_on_time, before.open_reports);
         assert_eq!(figures, (5, 1, 4));
         assert_eq!(before.reporting_rate.unwrap().value, "20.00");
-        assert!(before.exceptions.iter().all(|one| one.standing() == Open));
+        assert_eq!((before.due_soon_reports, before.waived_reports), (4, 0));
+        assert!(before.exceptions.iter().all(|one| one.standing() == DueSoon));
         assert!(before.exceptions.is_sorted_by_key(|one| one.unit_code.clone()));
+    }
+}
+
+#[tokio::test]
+async fn extended_returned_and_closed_reports_are_counted_apart_and_listed() {
+    for engine in ENGINES {
+        let scene = start(engine, time("2026-05-18 08:00:00")).await;
+        scene.create(regime()).await;
+        let extend = |code: &str| pb::Decision {
+            scope: commune(code).to_string(),
+            regime: REGIME.to_owned(),
+            period: PERIOD.to_owned(),
+            outcome: Some(Outcome::Extension(pb::Extension { until: Some(Until::WorkingDays(4)) })),
+            document: "20/QĐ-UBND".to_owned(),
+            reason: "Bão số 3".to_owned(),
+            ..pb::Decision::default()
+        };
+        for code in ["07210", "07246"] {
+            scene.decide("supervisor", extend(code)).await.unwrap();
+        }
+        {
+            let mut world = scene.world.lock();
+            let now = time("2026-05-18 09:00:00");
+            for code in ["07210", "07228"] {
+                world.submit(commune(code), PERIOD, now);
+            }
+            // Sent back, a report counts by its first submission all the same.
+            world.give_back(commune("07228"), PERIOD, now, time("2026-05-30 00:00:00"));
+            world.become_of(commune("09427"), day("2026-05-20"), None);
+        }
+        scene.testing.clock.set(time("2026-05-21 08:00:00"));
+        let rate = scene.rate(bac_ninh()).await;
+        assert_eq!((rate.expected_reports, rate.actual_reports_on_time), (4, 2), "{engine:?}");
+        assert_eq!((rate.missing_reports, rate.open_reports, rate.due_soon_reports), (1, 1, 1));
+        assert_eq!((rate.extended_reports, rate.returned_reports), (2, 1));
+        assert_eq!((rate.closed_reports, rate.waived_reports), (1, 0));
+        assert_eq!(rate.reporting_rate_on_time.unwrap().value, "50.00");
+        let listed: Vec<_> =
+            rate.exceptions.iter().map(|one| (one.unit_code.as_str(), one.standing())).collect();
+        let expected = [
+            ("07264", Standing::Missing),
+            ("07246", Standing::DueSoon),
+            ("09427", Standing::Closed),
+            ("07210", Standing::OnTime),
+        ];
+        assert_eq!(listed, expected, "{engine:?}");
+        assert!(rate.exceptions[3].extension.starts_with("decisions/"));
+        // The day before it ended, the unit was to report.
+        let before = pb::GetReportingRateRequest {
+            read_time: Some(field::pb_time(time("2026-05-19 08:00:00"))),
+            ..rate_request(bac_ninh())
+        };
+        let before = ask(&scene, "operator", before).await.unwrap();
+        assert_eq!((before.expected_reports, before.closed_reports), (5, 0), "{engine:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! `ListAffectedObligations`: what a reorganisation means for what units owe, and for whom the question is.
 
 use chrono::NaiveDate;
-use dunghan_hierarchy::{UnitId, Validity};
+use dunghan_hierarchy::{Edge, EdgeKind, UnitId, Validity};
 use dunghan_proto::compliance as pb;
 use dunghan_proto::compliance::Standing;
 use dunghan_proto::compliance::affected_obligation::Consequence;
@@ -11,8 +11,8 @@ use dunghan_testkit::{ENGINES, Engine, fields, refusal};
 use tonic::{Code, Status};
 
 use crate::world::{
-    BAC_NINH, REGIME, Scene, World, bac_ninh, commune, day, first_day, gia_lai, obligation, regime,
-    start, start_in, time, unit,
+    BAC_NINH, REGIME, Scene, World, bac_ninh, commune, day, first_day, gia_lai, regime, start,
+    start_in, time, unit,
 };
 use Consequence::{ClosedPeriod, NoLongerOwed, StillOwed};
 
@@ -61,12 +61,7 @@ async fn said(
 }
 
 async fn waive(scene: &Scene, unit: UnitId) {
-    let request = pb::WaiveObligationRequest {
-        name: obligation(unit),
-        decision: "15/QĐ-UBND".to_owned(),
-        reason: "Đơn vị không phát sinh".to_owned(),
-    };
-    scene.compliance(&["supervisor"]).waive_obligation(request).await.unwrap();
+    scene.waive("supervisor", unit).await.unwrap();
 }
 
 #[tokio::test]
@@ -129,7 +124,7 @@ async fn an_obligation_is_shown_as_lists_show_it_and_by_which_version() {
         let shown: Vec<_> =
             page.affected_obligations.into_iter().map(|one| one.obligation.unwrap()).collect();
         assert_eq!(shown, listed.await, "{engine:?}");
-        assert_eq!((shown.len(), shown[0].standing()), (2, Standing::Open));
+        assert_eq!((shown.len(), shown[0].standing()), (2, Standing::DueSoon));
         assert_eq!(shown[0].unit_display_name, "Phường Trí Quả");
     }
 }
@@ -159,11 +154,24 @@ async fn what_was_said_before_is_what_has_come_of_it_after() {
         assert_eq!(expected_of_june().await, (5, 1));
 
         let ended = Validity::between(first_day(), effective);
-        scene.world.lock().import(unit("07228", "Phường Đa Mai", Some(bac_ninh()), ended));
+        let edge = Edge {
+            effective,
+            predecessor: merged,
+            successor: commune("07246"),
+            kind: EdgeKind::Merged,
+            reorganisation: "bac-ninh-2026".into(),
+        };
+        {
+            let mut world = scene.world.lock();
+            world.import(unit("07228", "Phường Đa Mai", Some(bac_ninh()), ended));
+            world.reorganise(Vec::new(), vec![edge]);
+        }
         let owed = scene
             .list(pb::ListObligationsRequest { scope: merged.to_string(), ..Default::default() });
-        let owed: Vec<_> = owed.await.into_iter().map(|one| one.period).collect();
-        assert_eq!(owed, ["202605"], "{engine:?}");
+        let owed: Vec<_> = owed.await.into_iter().map(|one| (one.standing(), one.period)).collect();
+        let closed = |period: &str| (Standing::Closed, period.to_owned());
+        let may = (Standing::Missing, "202605".to_owned());
+        assert_eq!(owed, [may, closed("202606"), closed("202607")], "{engine:?}");
         assert_eq!(expected_of_june().await, (4, 0), "{engine:?}");
         // Asked once more, it says what is left.
         let after = said(&scene, ending(&[merged], effective)).await;

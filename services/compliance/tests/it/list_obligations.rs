@@ -65,6 +65,9 @@ async fn a_period_is_opened_with_its_window_and_not_a_moment_before() {
             due_time: Some(field::pb_time(due())),
             due_generation: 1,
             standing: Standing::Open.into(),
+            tier: 1,
+            receiving_unit: department().to_string(),
+            original_due_time: Some(field::pb_time(due())),
             ..pb::Obligation::default()
         };
         assert_eq!(opened[4], expected);
@@ -174,17 +177,17 @@ async fn a_standing_is_that_of_the_moment_asked_for_to_the_microsecond() {
             let found = scene.list(at(read_time)).await;
             found[..3].iter().map(pb::Obligation::standing).collect::<Vec<_>>()
         };
-        use Standing::{Late, Missing, OnTime, Open};
+        use Standing::{DueSoon, Late, Missing, OnTime, Open};
         for (offset, expected) in [
-            (-2, [Open, Open, Open]),
-            (-1, [OnTime, Open, Open]),
+            (-2, [DueSoon, DueSoon, DueSoon]),
+            (-1, [OnTime, DueSoon, DueSoon]),
             (0, [OnTime, Late, Missing]),
             (1, [OnTime, Late, Missing]),
         ] {
             let read_time = due() + microseconds(offset);
             assert_eq!(standings(read_time).await, expected, "{engine:?} {offset}");
             // The same when the database has to choose.
-            for wanted in [Open, OnTime, Late, Missing] {
+            for wanted in [Open, DueSoon, OnTime, Late, Missing] {
                 let request = pb::ListObligationsRequest {
                     standings: vec![wanted.into()],
                     scope: String::new(),

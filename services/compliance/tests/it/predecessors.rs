@@ -1,4 +1,4 @@
-//! What was owed by units that are no more: whoever has what came after reads it, and changes nothing of it.
+//! What was owed by units that are no more: whoever has what came after reads it, and decides about it.
 
 use dunghan_hierarchy::{
     Edge, EdgeKind, Identifier, Kind, Level, NSO, UnitHistory, UnitId, Validity, Version,
@@ -10,7 +10,7 @@ use dunghan_testkit::{ENGINES, refusal};
 use tonic::Code;
 
 use crate::world::{
-    bac_ninh, commune, day, department, first_day, gia_lai, list, regime, start, time,
+    REGIME, bac_ninh, commune, day, department, first_day, gia_lai, list, regime, start, time,
 };
 
 const PERIOD: &str = "202506";
@@ -42,8 +42,7 @@ fn merged(predecessor: UnitId, successor: UnitId) -> Edge {
 }
 
 #[tokio::test]
-async fn a_supervisor_of_a_new_province_reads_what_its_communes_predecessors_owed_and_waives_none()
-{
+async fn a_supervisor_of_a_new_province_reads_and_decides_what_its_communes_predecessors_owed() {
     for engine in ENGINES {
         let scene = start(engine, time("2026-05-18 08:00:00")).await;
         let province = ended("27", "Tỉnh Bắc Ninh", None);
@@ -95,18 +94,23 @@ async fn a_supervisor_of_a_new_province_reads_what_its_communes_predecessors_owe
         let status = elsewhere.explain_obligation(explain).await.unwrap_err();
         assert_eq!(refusal(&status), denied, "{engine:?}");
 
-        let waiver = pb::WaiveObligationRequest {
-            name: name(old, PERIOD),
-            decision: "15/QĐ-UBND".to_owned(),
-            reason: "Đơn vị không còn".to_owned(),
+        let waiver = |unit: UnitId, period: &str| pb::Decision {
+            scope: unit.to_string(),
+            regime: REGIME.to_owned(),
+            period: period.to_owned(),
+            outcome: Some(pb::decision::Outcome::Waiver(pb::Waiver {})),
+            document: "15/QĐ-UBND".to_owned(),
+            reason: "Sắp xếp đơn vị hành chính".to_owned(),
+            ..pb::Decision::default()
         };
-        let status = own.waive_obligation(waiver).await.unwrap_err();
-        assert_eq!(refusal(&status), denied, "{engine:?}");
-        let waiver = pb::WaiveObligationRequest {
-            name: name(now, "202507"),
-            decision: "15/QĐ-UBND".to_owned(),
-            reason: "Mới thành lập".to_owned(),
-        };
-        own.waive_obligation(waiver).await.unwrap();
+        for elsewhere in [gia_lai(), old] {
+            let status = scene.decide(&over(elsewhere), waiver(old, PERIOD)).await.unwrap_err();
+            assert_eq!(refusal(&status), denied, "{engine:?}");
+        }
+        let grant = over(bac_ninh());
+        let status = scene.decide(&grant, waiver(old, PERIOD)).await.unwrap_err();
+        let there = (Code::FailedPrecondition, "ALREADY_SUBMITTED".to_owned());
+        assert_eq!(refusal(&status), there, "{engine:?}");
+        scene.decide(&grant, waiver(now, "202507")).await.unwrap();
     }
 }

@@ -7,9 +7,12 @@ use std::time::Duration;
 use dunghan_proto::compliance as pb;
 use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
 use dunghan_telemetry::{ClientLayer, Format, Settings, Telemetry, init_with_logs_to};
-use dunghan_testkit::{Collector, ENGINES, Engine, Point, Span, eventually};
+use dunghan_testkit::{Collector, ENGINES, Engine, Point, Span, eventually, refusal};
 use serde_json::Value;
 use tokio::time::timeout;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 use tower::Layer as _;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -67,7 +70,7 @@ async fn told_to(lines: Lines) -> (Telemetry, Collector) {
 async fn sweep(scene: &Scene) -> pb::RunSweepResponse {
     let traced = ClientLayer::new().layer(scene.testing.channel(&["operator"]));
     let mut client = ComplianceServiceClient::new(traced);
-    client.run_sweep(pb::RunSweepRequest {}).await.unwrap().into_inner()
+    client.run_sweep(pb::RunSweepRequest::default()).await.unwrap().into_inner()
 }
 
 #[tokio::test]
@@ -207,6 +210,17 @@ async fn what_is_due_and_what_was_told_can_be_read_in_numbers() {
     backlog("dossier", 0.0).await;
     let notices = collector.point("dunghan.notices", has("topic", "overdue_dossiers")).await;
     assert_eq!((notices.value, notices.attributes["outcome"].as_str()), (1.0, "told"));
+    let succeeded = async |at: &str| {
+        let success = f64::from(u32::try_from(time(at).timestamp()).unwrap());
+        eventually(Duration::from_secs(30), async || {
+            telemetry.flush().await;
+            let point = collector.point("dunghan.sweep.last_success.timestamp", |_| true).await;
+            (point.value == success).then_some(())
+        })
+        .await;
+    };
+    // A sweep that could not ask about all that is due has not done what it had to.
+    succeeded("2026-05-04 09:00:00").await;
     let age = collector.point("dunghan.sweep.age", |_| true).await;
     assert!(age.value < 60.0);
     let lag = collector.point("dunghan.events.lag", has("consumer", "compliance")).await;
@@ -214,9 +228,51 @@ async fn what_is_due_and_what_was_told_can_be_read_in_numbers() {
     let version = collector.point("dunghan.hierarchy.version", has("service", "compliance")).await;
     assert_eq!(version.value, 1.0);
     let calls = collector.point("rpc.server.call.duration", has("rpc.method", RUN_SWEEP)).await;
-    assert_eq!((calls.value, calls.attributes["rpc.response.status_code"].as_str()), (1.0, "OK"));
+    // One set the scene.
+    assert_eq!((calls.value, calls.attributes["rpc.response.status_code"].as_str()), (2.0, "OK"));
     scene.world.lock().submission_away = false;
     sweep(&scene).await;
     backlog("obligation", 0.0).await;
+    succeeded("2026-05-20 00:00:00").await;
     telemetry.shutdown().await;
+}
+
+#[tokio::test]
+async fn health_says_whether_a_sweep_succeeded_lately_by_a_clock_that_is_believed() {
+    for engine in ENGINES {
+        let scene = start(engine, time("2026-05-19 23:55:00")).await;
+        scene.create(regime()).await;
+        let says = async |scene: &Scene, expected: ServingStatus| {
+            let mut client = HealthClient::new(scene.testing.anonymous());
+            eventually(Duration::from_secs(30), async || {
+                let request = HealthCheckRequest { service: "compliance/sweep".to_owned() };
+                let said = client.check(request).await.unwrap().into_inner().status();
+                (said == expected).then_some(())
+            })
+            .await;
+        };
+        sweep(&scene).await;
+        says(&scene, ServingStatus::Serving).await;
+        // Due, and nobody can be asked: that is no success, and a quarter of an hour later it is one too long ago.
+        scene.world.lock().submission_away = true;
+        scene.testing.clock.set(time("2026-05-20 00:10:00"));
+        sweep(&scene).await;
+        says(&scene, ServingStatus::Serving).await;
+        scene.testing.clock.set(time("2026-05-20 00:10:01"));
+        sweep(&scene).await;
+        says(&scene, ServingStatus::NotServing).await;
+        scene.world.lock().submission_away = false;
+        sweep(&scene).await;
+        says(&scene, ServingStatus::Serving).await;
+        let scene = scene.restart(time("2026-05-20 00:11:00")).await;
+        says(&scene, ServingStatus::Serving).await;
+        scene.testing.clock.set(time("2027-05-20 00:00:00"));
+        let refused = scene.operator().run_sweep(pb::RunSweepRequest::default()).await;
+        assert_eq!(refusal(&refused.unwrap_err()).1, "CLOCK_JUMPED", "{engine:?}");
+        says(&scene, ServingStatus::NotServing).await;
+        // Readiness is another matter.
+        let request = HealthCheckRequest { service: "compliance".to_owned() };
+        let ready = HealthClient::new(scene.testing.anonymous()).check(request).await.unwrap();
+        assert_eq!(ready.into_inner().status(), ServingStatus::Serving, "{engine:?}");
+    }
 }

@@ -7,18 +7,25 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use dunghan_compliance::Compliance;
 use dunghan_hierarchy::{
-    Edge, Hierarchy, Identifier, Kind, Level, NSO, UnitHistory, UnitId, Validity, Version,
+    Edge, EdgeKind, Hierarchy, Identifier, Kind, Level, NSO, UnitHistory, UnitId, Validity, Version,
 };
 use dunghan_host::{Running, Spec, Start, Suite};
 use dunghan_proto::compliance as pb;
+use dunghan_proto::compliance::calendar_service_client::CalendarServiceClient;
 use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
+use dunghan_proto::compliance::decision_service_client::DecisionServiceClient;
 use dunghan_proto::compliance::dossier_service_client::DossierServiceClient;
 use dunghan_proto::compliance::notice_service_client::NoticeServiceClient;
 use dunghan_proto::compliance::record_dossiers_request::{Header, Message, Row};
 use dunghan_proto::events::event::Payload;
-use dunghan_proto::events::{Event, ListEventsRequest, ListEventsResponse, ReportSubmitted};
+use dunghan_proto::events::{
+    Event, ListEventsRequest, ListEventsResponse, ReportReturned, ReportSubmitted, ReportWithdrawn,
+};
 use dunghan_proto::policy::ErrorReason;
+use dunghan_proto::registry;
+use dunghan_proto::registry::contact_service_server::{ContactService, ContactServiceServer};
 use dunghan_proto::submission;
+use dunghan_proto::submission::report_act::Kind as Act;
 use dunghan_proto::submission::submission_service_server::{
     SubmissionService, SubmissionServiceServer,
 };
@@ -108,13 +115,55 @@ pub(crate) fn unit(
     UnitHistory { id: commune(code), versions: vec![version], identifiers: vec![code_held] }
 }
 
+/// What submission knows of a report.
+#[derive(Clone, Debug)]
+struct Report {
+    name: String,
+    sequence: i64,
+    /// When it was first received; none: it was taken back.
+    receive: Option<DateTime<Utc>>,
+    /// Sent back and not yet there again: when, and by when it has to be.
+    returned: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    acts: Vec<submission::ReportAct>,
+}
+
+impl Report {
+    fn revision(&self) -> i32 {
+        let handed_over = self.acts.iter().filter(|act| act.kind() == Act::Submitted);
+        i32::try_from(handed_over.count()).unwrap()
+    }
+
+    fn act(&mut self, kind: Act, at: DateTime<Utc>, reason: &str) {
+        let act = submission::ReportAct {
+            kind: kind.into(),
+            act_time: Some(field::pb_time(at)),
+            record_time: Some(field::pb_time(at)),
+            author: "reporter".to_owned(),
+            reason: reason.to_owned(),
+            revision: self.revision() + i32::from(kind == Act::Submitted),
+            return_due_time: self.returned.map(|(_, due)| field::pb_time(due)),
+            ..submission::ReportAct::default()
+        };
+        self.acts.push(act);
+        self.sequence += 1;
+    }
+}
+
 /// What the peers know.
 #[derive(Debug)]
 pub(crate) struct World {
     units: Vec<UnitHistory>,
     edges: Vec<Edge>,
     version: u64,
-    receipts: HashMap<(String, String, UnitId), submission::Receipt>,
+    reports: HashMap<(String, String, UnitId), Report>,
+    /// By their names: what GetForm answers.
+    pub(crate) forms: HashMap<String, submission::Form>,
+    /// Posts that see to reports at units, since a day and through another.
+    pub(crate) contacts: Vec<(UnitId, &'static str, NaiveDate, Option<NaiveDate>)>,
+    /// Only the contacts cannot be asked for.
+    pub(crate) contacts_away: bool,
+    /// Only what was done with reports cannot be asked for.
+    pub(crate) acts_away: bool,
     events: Vec<Event>,
     /// As many of the last events are held back, as an owner does while older transactions run.
     pub(crate) held_back: usize,
@@ -122,6 +171,8 @@ pub(crate) struct World {
     pub(crate) submission_away: bool,
     /// Only BatchGetReceipts fails.
     pub(crate) receipts_away: bool,
+    /// So many questions are answered by it, and then none.
+    pub(crate) receipts_left: Option<usize>,
     /// How often submission was asked for its events.
     pub(crate) listed: usize,
     /// How many units submission was asked about, question by question.
@@ -157,12 +208,21 @@ impl Default for World {
             units,
             edges: Vec::new(),
             version: 1,
-            receipts: HashMap::new(),
+            reports: HashMap::new(),
+            forms: [(
+                FORM.to_owned(),
+                submission::Form { name: FORM.to_owned(), ..Default::default() },
+            )]
+            .into(),
+            contacts: Vec::new(),
+            contacts_away: false,
+            acts_away: false,
             events: Vec::new(),
             held_back: 0,
             registry_away: false,
             submission_away: false,
             receipts_away: false,
+            receipts_left: None,
             listed: 0,
             asked: Vec::new(),
         }
@@ -207,11 +267,27 @@ impl World {
         self.version += 1;
     }
 
+    /// A unit ends, and another one comes after it, or none.
+    pub(crate) fn become_of(&mut self, unit: UnitId, end: NaiveDate, successor: Option<UnitId>) {
+        self.end(unit, end);
+        if let Some(successor) = successor {
+            let edge = Edge {
+                effective: end,
+                predecessor: unit,
+                successor,
+                kind: EdgeKind::Merged,
+                reorganisation: "sap-nhap".into(),
+            };
+            self.reorganise(Vec::new(), vec![edge]);
+        }
+    }
+
     /// A report is handed over.
     pub(crate) fn submit(&mut self, unit: UnitId, period: &str, at: DateTime<Utc>) -> String {
         self.submit_under(REGIME, unit, period, at)
     }
 
+    /// When a report that is there, or was sent back, was first received stands.
     pub(crate) fn submit_under(
         &mut self,
         regime: &str,
@@ -219,22 +295,86 @@ impl World {
         period: &str,
         at: DateTime<Utc>,
     ) -> String {
-        let report = format!("{unit}/reports/{}", Uuid::now_v7());
-        let receipt = submission::Receipt {
-            report: report.clone(),
-            receive_time: Some(field::pb_time(at)),
-            ..submission::Receipt::default()
-        };
-        self.receipts.insert((regime.to_owned(), period.to_owned(), unit), receipt);
+        let key = (regime.to_owned(), period.to_owned(), unit);
+        let report = self.reports.entry(key).or_insert_with(|| Report {
+            name: format!("{unit}/reports/{}", Uuid::now_v7()),
+            sequence: 1,
+            receive: None,
+            returned: None,
+            acts: Vec::new(),
+        });
+        report.returned = None;
+        report.act(Act::Submitted, at, "");
+        let receive = *report.receive.get_or_insert(at);
         let submitted = ReportSubmitted {
-            report: report.clone(),
+            report: report.name.clone(),
             regime: regime.to_owned(),
             period: period.to_owned(),
-            receive_time: Some(field::pb_time(at)),
+            receive_time: Some(field::pb_time(receive)),
+            sequence: report.sequence,
+            revision: report.revision(),
             ..ReportSubmitted::default()
         };
         self.happened(Payload::ReportSubmitted(submitted));
-        report
+        self.report(regime, unit, period).name.clone()
+    }
+
+    /// A report that was sent back or taken back is handed over again.
+    pub(crate) fn resubmit(&mut self, unit: UnitId, period: &str, at: DateTime<Utc>) -> String {
+        let report = self.report(REGIME, unit, period);
+        assert!(report.receive.is_none() || report.returned.is_some(), "it is there already");
+        self.submit(unit, period, at)
+    }
+
+    /// A unit takes its report back.
+    pub(crate) fn withdraw(&mut self, unit: UnitId, period: &str, at: DateTime<Utc>) {
+        let report = self.report(REGIME, unit, period);
+        (report.receive, report.returned) = (None, None);
+        report.act(Act::Withdrawn, at, "Gửi nhầm số liệu");
+        let withdrawn = ReportWithdrawn {
+            report: report.name.clone(),
+            regime: REGIME.to_owned(),
+            period: period.to_owned(),
+            sequence: report.sequence,
+            withdraw_time: Some(field::pb_time(at)),
+        };
+        self.happened(Payload::ReportWithdrawn(withdrawn));
+    }
+
+    /// A report is sent back, to be there again before `due`.
+    pub(crate) fn give_back(
+        &mut self,
+        unit: UnitId,
+        period: &str,
+        at: DateTime<Utc>,
+        due: DateTime<Utc>,
+    ) {
+        let report = self.report(REGIME, unit, period);
+        report.returned = Some((at, due));
+        report.act(Act::Returned, at, "Thiếu thuyết minh");
+        let returned = ReportReturned {
+            report: report.name.clone(),
+            regime: REGIME.to_owned(),
+            period: period.to_owned(),
+            sequence: report.sequence,
+            return_time: Some(field::pb_time(at)),
+            return_due_time: Some(field::pb_time(due)),
+            receive_time: report.receive.map(field::pb_time),
+        };
+        self.happened(Payload::ReportReturned(returned));
+    }
+
+    fn report(&mut self, regime: &str, unit: UnitId, period: &str) -> &mut Report {
+        self.reports.get_mut(&(regime.to_owned(), period.to_owned(), unit)).unwrap()
+    }
+
+    /// Every event so far is said once more, in the order that `order` gives them.
+    pub(crate) fn repeat(&mut self, order: impl FnOnce(&mut Vec<Payload>)) {
+        let mut said: Vec<_> = self.events.iter().filter_map(|one| one.payload.clone()).collect();
+        order(&mut said);
+        for payload in said {
+            self.happened(payload);
+        }
     }
 
     /// The last event was written in a span of a trace.
@@ -325,15 +465,19 @@ impl Scene {
         Self { testing, world }
     }
 
-    /// As [`over`](Self::over), but the sweep at the start finds nothing: it is as of long before anything can be due.
+    /// As [`over`](Self::over), but the sweep at the start finds nothing: it is as of long before anything can be due. On
+    /// new data a sweep as of `now` follows, so that the clock is one that sweeps have seen.
     async fn at_rest(
         place: Place,
         world: Shared,
         now: DateTime<Utc>,
         keys: &[(&str, &str)],
     ) -> Self {
-        let scene = Self::over(place, world, time("2000-01-01 00:00:00"), keys).await;
+        let scene = Self::over(place, world, now - TimeDelta::days(100), keys).await;
         scene.testing.clock.set(now);
+        if !keys.iter().any(|(key, _)| *key == "storage.location") {
+            scene.sweep().await;
+        }
         scene
     }
 
@@ -357,6 +501,14 @@ impl Scene {
         self.compliance(&["operator"])
     }
 
+    pub(crate) fn decisions(&self, grants: &[&str]) -> DecisionServiceClient<Peer> {
+        DecisionServiceClient::new(self.testing.channel(grants))
+    }
+
+    pub(crate) fn calendars(&self, grants: &[&str]) -> CalendarServiceClient<Peer> {
+        CalendarServiceClient::new(self.testing.channel(grants))
+    }
+
     pub(crate) fn dossiers(&self, grants: &[&str]) -> DossierServiceClient<Peer> {
         DossierServiceClient::new(self.testing.channel(grants))
     }
@@ -371,7 +523,30 @@ impl Scene {
     }
 
     pub(crate) async fn sweep(&self) -> pb::RunSweepResponse {
-        self.operator().run_sweep(pb::RunSweepRequest {}).await.unwrap().into_inner()
+        self.operator().run_sweep(pb::RunSweepRequest::default()).await.unwrap().into_inner()
+    }
+
+    /// Excuses a unit from its report for [`PERIOD`] under [`REGIME`].
+    pub(crate) async fn waive(&self, grant: &str, unit: UnitId) -> Result<pb::Decision, Status> {
+        let decision = pb::Decision {
+            scope: unit.to_string(),
+            regime: REGIME.to_owned(),
+            period: PERIOD.to_owned(),
+            outcome: Some(pb::decision::Outcome::Waiver(pb::Waiver {})),
+            document: "15/QĐ-UBND".to_owned(),
+            reason: "Đơn vị không phát sinh".to_owned(),
+            ..pb::Decision::default()
+        };
+        self.decide(grant, decision).await
+    }
+
+    pub(crate) async fn decide(
+        &self,
+        grant: &str,
+        decision: pb::Decision,
+    ) -> Result<pb::Decision, Status> {
+        let request = pb::CreateDecisionRequest { decision: Some(decision), ..Default::default() };
+        Ok(self.decisions(&[grant]).create_decision(request).await?.into_inner())
     }
 
     /// All pages, as an operator.
@@ -442,9 +617,11 @@ pub(crate) fn regime() -> pb::Regime {
         debtors: Some(pb::Debtors {
             subtree: bac_ninh().to_string(),
             levels: vec!["commune".to_owned()],
-            units: Vec::new(),
+            ..pb::Debtors::default()
         }),
         from_date: Some(field::pb_date(day("2026-05-01"))),
+        // Whatever the clock says when it is put in force.
+        tell_from_date: Some(field::pb_date(day("2000-01-01"))),
         ..pb::Regime::default()
     }
 }
@@ -523,7 +700,52 @@ impl Spec for Registry {
 
     async fn start(_: Start, key: Key) -> anyhow::Result<Running> {
         let world = Shared::of(&key);
-        Ok(Running::new().service(dunghan_testkit::registry(move || world.lock().hierarchy())))
+        let contacts = ContactServiceServer::new(Contacts(world.clone()));
+        let units = dunghan_testkit::registry(move || world.lock().hierarchy());
+        Ok(Running::new().service(units).service(contacts))
+    }
+}
+
+struct Contacts(Shared);
+
+#[tonic::async_trait]
+impl ContactService for Contacts {
+    async fn list_contacts(
+        &self,
+        request: Request<registry::ListContactsRequest>,
+    ) -> Answer<registry::ListContactsResponse> {
+        let request = request.into_inner();
+        let world = self.0.lock();
+        if world.contacts_away {
+            return Err(away());
+        }
+        assert_eq!(request.roles, [i32::from(registry::ContactRole::Reporter)]);
+        let on = field::date("as_of_date", request.as_of_date.as_ref())?.unwrap();
+        let there = world.contacts.iter().filter(|(unit, _, since, through)| {
+            unit.to_string() == request.parent
+                && *since <= on
+                && through.is_none_or(|through| on <= through)
+        });
+        let contacts = there.map(|(_, name, _, _)| registry::Contact {
+            display_name: (*name).to_owned(),
+            ..registry::Contact::default()
+        });
+        let contacts = contacts.take(request.page_size.try_into().unwrap()).collect();
+        Ok(Response::new(registry::ListContactsResponse { contacts, ..Default::default() }))
+    }
+
+    async fn create_contact(
+        &self,
+        _: Request<registry::CreateContactRequest>,
+    ) -> Answer<registry::Contact> {
+        unused()
+    }
+
+    async fn end_contact(
+        &self,
+        _: Request<registry::EndContactRequest>,
+    ) -> Answer<registry::Contact> {
+        unused()
     }
 }
 
@@ -565,14 +787,25 @@ impl SubmissionService for Submission {
     ) -> Answer<submission::BatchGetReceiptsResponse> {
         let request = request.into_inner();
         let mut world = self.0.lock();
-        if world.submission_away || world.receipts_away {
+        if world.submission_away || world.receipts_away || world.receipts_left == Some(0) {
             return Err(away());
         }
+        world.receipts_left = world.receipts_left.map(|left| left - 1);
         assert!(request.units.len() <= 1000, "the contract allows 1,000 units at most");
         world.asked.push(request.units.len());
         let receipts = request.units.iter().filter_map(|unit| {
             let key = (request.regime.clone(), request.period.clone(), unit.parse().unwrap());
-            world.receipts.get(&key).cloned()
+            let report = world.reports.get(&key)?;
+            Some(submission::Receipt {
+                regime: request.regime.clone(),
+                period: request.period.clone(),
+                report: report.name.clone(),
+                receive_time: Some(field::pb_time(report.receive?)),
+                sequence: report.sequence,
+                return_time: report.returned.map(|(at, _)| field::pb_time(at)),
+                return_due_time: report.returned.map(|(_, due)| field::pb_time(due)),
+                ..submission::Receipt::default()
+            })
         });
         let receipts = receipts.collect();
         Ok(Response::new(submission::BatchGetReceiptsResponse { receipts }))
@@ -586,11 +819,43 @@ impl SubmissionService for Submission {
             return Err(away());
         }
         let name = request.into_inner().name;
-        if name != FORM {
+        let form = self.0.lock().forms.get(&name).cloned().ok_or_else(|| {
             let reason = submission::ErrorReason::UnknownForm;
-            return Err(refuse(Code::NotFound, reason, "there is no such form", []));
+            refuse(Code::NotFound, reason, "there is no such form", [])
+        })?;
+        Ok(Response::new(form))
+    }
+
+    async fn list_report_acts(
+        &self,
+        request: Request<submission::ListReportActsRequest>,
+    ) -> Answer<submission::ListReportActsResponse> {
+        let name = request.into_inner().parent;
+        let world = self.0.lock();
+        if world.submission_away || world.acts_away {
+            return Err(away());
         }
-        Ok(Response::new(submission::Form { name, ..submission::Form::default() }))
+        let acts =
+            world.reports.values().find(|report| report.name == name).map(|one| one.acts.clone());
+        let acts = acts.ok_or_else(|| {
+            let reason = submission::ErrorReason::ReportNotFound;
+            refuse(Code::NotFound, reason, "there is no such report", [])
+        })?;
+        Ok(Response::new(submission::ListReportActsResponse { acts, ..Default::default() }))
+    }
+
+    async fn withdraw_report(
+        &self,
+        _: Request<submission::WithdrawReportRequest>,
+    ) -> Answer<submission::Report> {
+        unused()
+    }
+
+    async fn return_report(
+        &self,
+        _: Request<submission::ReturnReportRequest>,
+    ) -> Answer<submission::Report> {
+        unused()
     }
 
     async fn create_report(

@@ -39,6 +39,8 @@ struct Swept {
     overdue_count: i32,
     notice_count: i32,
     unverified_count: i32,
+    retracted_count: i32,
+    return_overdue_count: i32,
 }
 
 pub(super) async fn notices(args: Notices) -> Result<(), Failure> {
@@ -103,7 +105,8 @@ pub(super) async fn notices(args: Notices) -> Result<(), Failure> {
 
 pub(super) async fn sweep(args: Sweep) -> Result<(), Failure> {
     let client = Client::of(&args.client)?;
-    let swept = client.compliance().run_sweep(pb::RunSweepRequest {}).await?.into_inner();
+    let request = pb::RunSweepRequest { accept_clock: args.accept_clock };
+    let swept = client.compliance().run_sweep(request).await?.into_inner();
     let swept = Swept {
         sweep_time: output::time(swept.sweep_time.as_ref()),
         opened_count: swept.opened_count,
@@ -112,6 +115,8 @@ pub(super) async fn sweep(args: Sweep) -> Result<(), Failure> {
         overdue_count: swept.overdue_count,
         notice_count: swept.notice_count,
         unverified_count: swept.unverified_count,
+        retracted_count: swept.retracted_count,
+        return_overdue_count: swept.return_overdue_count,
     };
     output::print(args.client.output, &swept, |swept| {
         output::pairs(&[
@@ -119,6 +124,8 @@ pub(super) async fn sweep(args: Sweep) -> Result<(), Failure> {
             ("Obligations opened", swept.opened_count.to_string()),
             ("Receipts taken in", swept.received_count.to_string()),
             ("Reports found missing", swept.missing_count.to_string()),
+            ("Taken back, as they were on time", swept.retracted_count.to_string()),
+            ("Sent back and not there again", swept.return_overdue_count.to_string()),
             ("Dossiers found overdue", swept.overdue_count.to_string()),
             ("Notices written", swept.notice_count.to_string()),
             ("Not verified", swept.unverified_count.to_string()),

@@ -1,15 +1,16 @@
-//! `obligations`, `rates` and `explain`: who owes which report, what is there, and why.
+//! `obligations` and `explain`: who owes which report, where each stands, and why.
 
 use chrono::{DateTime, FixedOffset, NaiveDate};
 use dunghan_proto::compliance as pb;
 use dunghan_rpc::field::pb_time;
 use serde::Serialize;
 
-use crate::cli::{Explain, Obligations, Rates};
+use super::decisions::{Decision, ObligationRequest};
+use crate::cli::{Explain, Obligations};
 use crate::client::{Client, PAGE};
 use crate::failure::Failure;
 use crate::input::{self, Target};
-use crate::output::{self, Column, Rows, plain, show_due, show_period, show_time, word};
+use crate::output::{self, Column, Rows, plain, show_due, show_period, word};
 
 /// One obligation.
 #[derive(Debug, Serialize)]
@@ -20,71 +21,71 @@ pub(crate) struct Obligation {
     pub(crate) unit_code: String,
     pub(crate) regime: String,
     pub(crate) period: String,
+    pub(crate) tier: i32,
+    pub(crate) receiving_unit: String,
     pub(crate) due_time: Option<DateTime<FixedOffset>>,
+    pub(crate) original_due_time: Option<DateTime<FixedOffset>>,
     pub(crate) due_generation: i32,
     pub(crate) standing: String,
     pub(crate) receive_time: Option<DateTime<FixedOffset>>,
     pub(crate) report: String,
+    pub(crate) return_due_time: Option<DateTime<FixedOffset>>,
     pub(crate) working_days_late: i32,
+    pub(crate) calendar_days_late: i32,
+    pub(crate) extension: String,
+    pub(crate) waiver: String,
+    pub(crate) close_time: Option<DateTime<FixedOffset>>,
+    pub(crate) close_reason: Option<String>,
+    pub(crate) passed_to: String,
 }
 
 impl From<pb::Obligation> for Obligation {
     fn from(obligation: pb::Obligation) -> Self {
+        let reason = obligation.close_reason();
+        let is_closed = reason != pb::obligation::CloseReason::Unspecified;
         Self {
             standing: word(obligation.standing().as_str_name(), "STANDING_"),
             due_time: output::time(obligation.due_time.as_ref()),
+            original_due_time: output::time(obligation.original_due_time.as_ref()),
             receive_time: output::time(obligation.receive_time.as_ref()),
+            return_due_time: output::time(obligation.return_due_time.as_ref()),
+            close_time: output::time(obligation.close_time.as_ref()),
+            close_reason: is_closed.then(|| word(reason.as_str_name(), "CLOSE_REASON_")),
             name: obligation.name,
             unit: obligation.unit,
             unit_display_name: obligation.unit_display_name,
             unit_code: obligation.unit_code,
             regime: obligation.regime,
             period: obligation.period,
+            tier: obligation.tier,
+            receiving_unit: obligation.receiving_unit,
             due_generation: obligation.due_generation,
             report: obligation.report,
             working_days_late: obligation.working_days_late,
+            calendar_days_late: obligation.calendar_days_late,
+            extension: obligation.extension,
+            waiver: obligation.waiver,
+            passed_to: obligation.passed_to,
         }
     }
 }
 
-/// A reporting rate, never without its parts and its lists.
-#[derive(Debug, Serialize)]
-pub(crate) struct Rate {
-    pub(crate) scope: String,
-    pub(crate) regime: String,
-    pub(crate) period: String,
-    pub(crate) read_time: Option<DateTime<FixedOffset>>,
-    pub(crate) expected_reports: i32,
-    pub(crate) actual_reports: i32,
-    pub(crate) actual_reports_on_time: i32,
-    pub(crate) late_reports: i32,
-    pub(crate) missing_reports: i32,
-    pub(crate) open_reports: i32,
-    pub(crate) waived_reports: i32,
-    pub(crate) no_due_time_reports: i32,
-    pub(crate) reporting_rate: Option<String>,
-    pub(crate) reporting_rate_on_time: Option<String>,
-    pub(crate) exceptions: Vec<Obligation>,
-}
+impl Obligation {
+    /// By when somebody has to act: what was sent back has a due time of its own.
+    pub(super) fn act_by(&self) -> Option<DateTime<FixedOffset>> {
+        if self.standing == "RETURNED" { self.return_due_time } else { self.due_time }
+    }
 
-impl From<pb::ReportingRate> for Rate {
-    fn from(rate: pb::ReportingRate) -> Self {
-        Self {
-            scope: rate.scope,
-            regime: rate.regime,
-            period: rate.period,
-            read_time: output::time(rate.read_time.as_ref()),
-            expected_reports: rate.expected_reports,
-            actual_reports: rate.actual_reports,
-            actual_reports_on_time: rate.actual_reports_on_time,
-            late_reports: rate.late_reports,
-            missing_reports: rate.missing_reports,
-            open_reports: rate.open_reports,
-            waived_reports: rate.waived_reports,
-            no_due_time_reports: rate.no_due_time_reports,
-            reporting_rate: rate.reporting_rate.map(|rate| rate.value),
-            reporting_rate_on_time: rate.reporting_rate_on_time.map(|rate| rate.value),
-            exceptions: rate.exceptions.into_iter().map(Obligation::from).collect(),
+    /// Where it stands, for people.
+    pub(super) fn stands(&self) -> String {
+        let extended = if self.extension.is_empty() { "" } else { ", extended" };
+        format!("{}{extended}", plain(&self.standing))
+    }
+
+    pub(super) fn days_late(&self) -> String {
+        match self.working_days_late {
+            0 => String::new(),
+            days => days.to_string(),
         }
     }
 }
@@ -93,7 +94,11 @@ impl From<pb::ReportingRate> for Rate {
 struct Explanation {
     obligation: Option<Obligation>,
     read_time: Option<DateTime<FixedOffset>>,
+    regime_display_name: String,
+    legal_basis: String,
+    family: String,
     owed_because: String,
+    receiving_display_name: String,
     window_start_date: Option<NaiveDate>,
     cut_off_date: Option<NaiveDate>,
     due_date: Option<NaiveDate>,
@@ -101,8 +106,11 @@ struct Explanation {
     calendar_version: String,
     hierarchy_version: i64,
     unit_uncertain: bool,
+    decisions: Vec<Decision>,
+    requests: Vec<ObligationRequest>,
+    due_changes: Vec<DueChange>,
+    evidence: Vec<EvidenceEntry>,
     notices: Vec<String>,
-    waiver: Option<Waiver>,
     text: String,
 }
 
@@ -114,41 +122,83 @@ struct SkippedDay {
 }
 
 #[derive(Serialize)]
-struct Waiver {
-    decision: String,
+struct DueChange {
+    due_generation: i32,
+    old_due_time: Option<DateTime<FixedOffset>>,
+    new_due_time: Option<DateTime<FixedOffset>>,
+    cause: String,
+    reference: String,
     reason: String,
     author: String,
     create_time: Option<DateTime<FixedOffset>>,
 }
 
+impl From<pb::DueChange> for DueChange {
+    fn from(change: pb::DueChange) -> Self {
+        Self {
+            cause: word(change.cause().as_str_name(), "CAUSE_"),
+            old_due_time: output::time(change.old_due_time.as_ref()),
+            new_due_time: output::time(change.new_due_time.as_ref()),
+            create_time: output::time(change.create_time.as_ref()),
+            due_generation: change.due_generation,
+            reference: change.reference,
+            reason: change.reason,
+            author: change.author,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct EvidenceEntry {
+    kind: String,
+    time: Option<DateTime<FixedOffset>>,
+    revision: i32,
+    author: String,
+    note: String,
+    first: bool,
+}
+
+impl From<pb::EvidenceEntry> for EvidenceEntry {
+    fn from(entry: pb::EvidenceEntry) -> Self {
+        Self {
+            kind: word(entry.kind().as_str_name(), "KIND_"),
+            time: output::time(entry.act_time.as_ref()),
+            revision: entry.revision,
+            author: entry.author,
+            note: entry.note,
+            first: entry.first,
+        }
+    }
+}
+
 impl From<pb::Explanation> for Explanation {
     fn from(explanation: pb::Explanation) -> Self {
+        let regime = explanation.regime.unwrap_or_default();
+        let skipped = explanation.skipped_days.into_iter().map(|day| SkippedDay {
+            date: output::date(day.date.as_ref()),
+            why: day.why,
+            estimated: day.estimated,
+        });
         Self {
             obligation: explanation.obligation.map(Obligation::from),
             read_time: output::time(explanation.read_time.as_ref()),
+            regime_display_name: regime.display_name,
+            legal_basis: regime.legal_basis,
+            family: regime.family,
             owed_because: explanation.owed_because,
+            receiving_display_name: explanation.receiving_display_name,
             window_start_date: output::date(explanation.window_start_date.as_ref()),
             cut_off_date: output::date(explanation.cut_off_date.as_ref()),
             due_date: output::date(explanation.due_date.as_ref()),
-            skipped_days: explanation
-                .skipped_days
-                .into_iter()
-                .map(|day| SkippedDay {
-                    date: output::date(day.date.as_ref()),
-                    why: day.why,
-                    estimated: day.estimated,
-                })
-                .collect(),
+            skipped_days: skipped.collect(),
             calendar_version: explanation.calendar_version,
             hierarchy_version: explanation.hierarchy_version,
             unit_uncertain: explanation.unit_uncertain,
+            decisions: explanation.decisions.into_iter().map(Decision::from).collect(),
+            requests: explanation.requests.into_iter().map(ObligationRequest::from).collect(),
+            due_changes: explanation.due_changes.into_iter().map(DueChange::from).collect(),
+            evidence: explanation.evidence.into_iter().map(EvidenceEntry::from).collect(),
             notices: explanation.notices.into_iter().map(|notice| notice.name).collect(),
-            waiver: explanation.waiver.map(|waiver| Waiver {
-                create_time: output::time(waiver.create_time.as_ref()),
-                decision: waiver.decision,
-                reason: waiver.reason,
-                author: waiver.author,
-            }),
             text: explanation.text,
         }
     }
@@ -196,77 +246,12 @@ pub(super) async fn obligations(args: Obligations) -> Result<(), Failure> {
                 obligation.unit_display_name.clone(),
                 obligation.regime.trim_start_matches("regimes/").to_owned(),
                 show_period(&obligation.period),
-                show_due(obligation.due_time),
-                plain(&obligation.standing),
-                days_late(obligation),
+                show_due(obligation.act_by()),
+                obligation.stands(),
+                obligation.days_late(),
             ]);
         }
         rows.text()
-    })
-}
-
-fn days_late(obligation: &Obligation) -> String {
-    match obligation.working_days_late {
-        0 => String::new(),
-        days => days.to_string(),
-    }
-}
-
-pub(super) async fn rates(args: Rates) -> Result<(), Failure> {
-    let client = Client::of(&args.client)?;
-    let request = pb::GetReportingRateRequest {
-        scope: client.unit_name(&args.unit, args.as_of).await?,
-        regime: input::regime_name(&args.regime),
-        period: args.period.to_string(),
-        read_time: args.at.map(pb_time),
-    };
-    let rate = client.compliance().get_reporting_rate(request).await?.into_inner();
-    output::print(args.client.output, &Rate::from(rate), |rate| {
-        use Column::{Number, Text};
-        let percent = |rate: &Option<String>, part: i32, whole: i32| {
-            let rate = rate.as_ref().and_then(|rate| rate.parse::<rust_decimal::Decimal>().ok());
-            rate.map_or_else(
-                || "nothing is expected".to_owned(),
-                |rate| format!("{rate:.2} % ({part} of {whole})"),
-            )
-        };
-        let (expected, actual) = (rate.expected_reports, rate.actual_reports);
-        let mut text = output::pairs(&[
-            ("At", show_time(rate.read_time)),
-            ("Expected", expected.to_string()),
-            ("Actual", actual.to_string()),
-            ("  on time", rate.actual_reports_on_time.to_string()),
-            ("  late", rate.late_reports.to_string()),
-            ("Missing", rate.missing_reports.to_string()),
-            ("Open", rate.open_reports.to_string()),
-            ("Waived", rate.waived_reports.to_string()),
-            ("Without due time", rate.no_due_time_reports.to_string()),
-            ("Reporting rate", percent(&rate.reporting_rate, actual, expected)),
-            (
-                "Reporting rate on time",
-                percent(&rate.reporting_rate_on_time, rate.actual_reports_on_time, expected),
-            ),
-        ]);
-        if !rate.exceptions.is_empty() {
-            let mut rows = Rows::new(&[
-                Text("Code"),
-                Text("Unit"),
-                Text("Stands"),
-                Text("Due"),
-                Number("Days late"),
-            ]);
-            for obligation in &rate.exceptions {
-                rows.row([
-                    obligation.unit_code.clone(),
-                    obligation.unit_display_name.clone(),
-                    plain(&obligation.standing),
-                    show_due(obligation.due_time),
-                    days_late(obligation),
-                ]);
-            }
-            text = format!("{text}\n\n{}", rows.text());
-        }
-        text
     })
 }
 

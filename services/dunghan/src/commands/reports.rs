@@ -7,13 +7,14 @@ use dunghan_calendar::{Family, Period};
 use dunghan_proto::submission as pb;
 use dunghan_proto::submission::report::State;
 use dunghan_proto::submission::value::{Figure, Qualifier, Role};
+use dunghan_rpc::field::pb_date;
 use serde::Serialize;
 
-use crate::cli::{Format, Reports, ReportsVerb};
+use crate::cli::{ClientArgs, Format, Reports, ReportsVerb, WhichReport};
 use crate::client::{Client, PAGE};
 use crate::failure::Failure;
 use crate::input::{self, ReportFile, Target};
-use crate::output::{self, Column, Rows, plain, show_date, show_period, show_time, word};
+use crate::output::{self, Column, Rows, plain, show_date, show_due, show_period, show_time, word};
 
 #[derive(Serialize)]
 struct Report {
@@ -25,8 +26,10 @@ struct Report {
     document: Document,
     values: Vec<Value>,
     findings: Vec<Finding>,
+    revision: i32,
     receive_time: Option<DateTime<FixedOffset>>,
     receipt_evidence: Option<Evidence>,
+    return_due_time: Option<DateTime<FixedOffset>>,
     declared_cut_off_date: Option<NaiveDate>,
     submitter: String,
     submitting_unit: Option<String>,
@@ -92,10 +95,9 @@ impl From<pb::Report> for Report {
             state: word(report.state().as_str_name(), "STATE_"),
             receive_time: output::time(report.receive_time.as_ref()),
             declared_cut_off_date: output::date(report.declared_cut_off_date.as_ref()),
-            receipt_evidence: report.receipt_evidence.as_ref().map(|evidence| Evidence {
-                kind: word(evidence.kind().as_str_name(), "KIND_"),
-                reference: evidence.reference.clone(),
-            }),
+            revision: report.revision,
+            receipt_evidence: report.receipt_evidence.map(Evidence::from),
+            return_due_time: output::time(report.return_due_time.as_ref()),
             document: Document {
                 document_date: output::date(document.document_date.as_ref()),
                 declared_periods: document
@@ -118,6 +120,13 @@ impl From<pb::Report> for Report {
             submitter: report.submitter,
             submitting_unit: Some(report.submitting_unit).filter(|unit| !unit.is_empty()),
         }
+    }
+}
+
+impl From<pb::ReceiptEvidence> for Evidence {
+    fn from(evidence: pb::ReceiptEvidence) -> Self {
+        let kind = word(evidence.kind().as_str_name(), "KIND_");
+        Self { kind, reference: evidence.reference }
     }
 }
 
@@ -173,15 +182,52 @@ struct List {
     reports: Vec<Report>,
 }
 
+#[derive(Serialize)]
+struct Act {
+    kind: String,
+    revision: i32,
+    time: Option<DateTime<FixedOffset>>,
+    record_time: Option<DateTime<FixedOffset>>,
+    author: String,
+    reason: Option<String>,
+    receipt_evidence: Option<Evidence>,
+    return_due_time: Option<DateTime<FixedOffset>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Report>,
+}
+
+impl From<pb::ReportAct> for Act {
+    fn from(act: pb::ReportAct) -> Self {
+        Self {
+            kind: word(act.kind().as_str_name(), "KIND_"),
+            revision: act.revision,
+            time: output::time(act.act_time.as_ref()),
+            record_time: output::time(act.record_time.as_ref()),
+            author: act.author,
+            reason: Some(act.reason).filter(|reason| !reason.is_empty()),
+            receipt_evidence: act.receipt_evidence.map(Evidence::from),
+            return_due_time: output::time(act.return_due_time.as_ref()),
+            report: act.report.map(Report::from),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Acts {
+    report: String,
+    acts: Vec<Act>,
+}
+
 pub(super) async fn reports(args: Reports) -> Result<(), Failure> {
     let format = args.client.output;
     match args.verb {
-        ReportsVerb::List { unit, regime, period, as_of } => {
+        ReportsVerb::List { unit, regime, period, states, as_of } => {
             let client = Client::of(&args.client)?;
             let request = pb::ListReportsRequest {
                 parent: client.unit_name_or_all(unit.as_ref(), as_of).await?,
                 regime: regime.as_deref().map_or_else(String::new, input::regime_name),
                 period: period.map_or_else(String::new, |period| period.to_string()),
+                states: states.into_iter().map(i32::from).collect(),
                 ..Default::default()
             };
             let reports = list(&client, request).await?.into_iter().map(Report::from).collect();
@@ -192,19 +238,8 @@ pub(super) async fn reports(args: Reports) -> Result<(), Failure> {
             };
             output::print(format, &reports, |reports| table(reports, &units))
         }
-        ReportsVerb::Show { target, regime, period, as_of } => {
-            let target = input::target(target, "/reports/", regime.as_deref(), period)?;
-            let client = Client::of(&args.client)?;
-            let name = match target {
-                Target::Name(name) => name,
-                Target::Of { unit, regime, period } => {
-                    let parent = client.unit_name(&unit, as_of).await?;
-                    let none = format!("{unit} has no report under {regime} for {period}");
-                    let found =
-                        own(&client, parent, regime, period.to_string(), Vec::new()).await?;
-                    found.ok_or_else(|| Failure::Failed(anyhow::anyhow!(none)))?.name
-                }
-            };
+        ReportsVerb::Show { which } => {
+            let (client, name) = named(&args.client, which).await?;
             let report = client.submission().get_report(pb::GetReportRequest { name }).await?;
             print(&client, format, report.into_inner()).await
         }
@@ -214,7 +249,52 @@ pub(super) async fn reports(args: Reports) -> Result<(), Failure> {
             let report = submit(&client, report).await?;
             print(&client, format, report).await
         }
+        ReportsVerb::Withdraw { which, reason } => {
+            let (client, name) = named(&args.client, which).await?;
+            let request = pb::WithdrawReportRequest {
+                name,
+                reason,
+                request_id: uuid::Uuid::new_v4().to_string(),
+                ..Default::default()
+            };
+            let report = client.submission().withdraw_report(request).await?;
+            print(&client, format, report.into_inner()).await
+        }
+        ReportsVerb::Return { which, reason, until } => {
+            let (client, name) = named(&args.client, which).await?;
+            let request = pb::ReturnReportRequest {
+                name,
+                reason,
+                due_date: Some(pb_date(until)),
+                request_id: uuid::Uuid::new_v4().to_string(),
+                ..Default::default()
+            };
+            let report = client.submission().return_report(request).await?;
+            print(&client, format, report.into_inner()).await
+        }
+        ReportsVerb::Acts { which, with_reports } => {
+            let (client, report) = named(&args.client, which).await?;
+            let acts = acts(&client, &report, with_reports).await?;
+            output::print(format, &Acts { report, acts }, acts_table)
+        }
     }
+}
+
+/// The whole name of the report that is meant, and the client that found it.
+async fn named(args: &ClientArgs, which: WhichReport) -> Result<(Client, String), Failure> {
+    let WhichReport { target, regime, period, as_of } = which;
+    let target = input::target(target, "/reports/", regime.as_deref(), period)?;
+    let client = Client::of(args)?;
+    let name = match target {
+        Target::Name(name) => name,
+        Target::Of { unit, regime, period } => {
+            let parent = client.unit_name(&unit, as_of).await?;
+            let none = format!("{unit} has no report under {regime} for {period}");
+            let found = own(&client, parent, regime, period.to_string(), Vec::new()).await?;
+            found.ok_or_else(|| Failure::Failed(anyhow::anyhow!(none)))?.name
+        }
+    };
+    Ok((client, name))
 }
 
 /// One report, with the name of the agency that hands it over where people read it.
@@ -238,6 +318,24 @@ async fn list(
         reports.extend(page.reports);
         if page.next_page_token.is_empty() {
             return Ok(reports);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+async fn acts(client: &Client, report: &str, with_reports: bool) -> Result<Vec<Act>, Failure> {
+    let mut request = pb::ListReportActsRequest {
+        parent: report.to_owned(),
+        with_reports,
+        page_size: PAGE,
+        ..Default::default()
+    };
+    let mut acts = Vec::new();
+    loop {
+        let page = client.submission().list_report_acts(request.clone()).await?.into_inner();
+        acts.extend(page.acts.into_iter().map(Act::from));
+        if page.next_page_token.is_empty() {
+            return Ok(acts);
         }
         request.page_token = page.next_page_token;
     }
@@ -277,8 +375,8 @@ async fn units(client: &Client, list: &List) -> HashMap<String, String> {
     units
 }
 
-/// Creates the report of a file and hands it over. A draft that is there already, from an attempt that was refused,
-/// is replaced.
+/// Creates the report of a file and hands it over. A draft that is there already, from an attempt that was refused, is
+/// replaced, and so is what a report said that was sent back.
 pub(crate) async fn submit(client: &Client, file: ReportFile) -> Result<pb::Report, Failure> {
     let parent = client.unit_name(&file.unit, None).await?;
     let submitting_unit = client.unit_name_or_all(file.submitting_unit.as_ref(), None).await?;
@@ -290,7 +388,7 @@ pub(crate) async fn submit(client: &Client, file: ReportFile) -> Result<pb::Repo
     };
     let draft = match client.submission().create_report(request).await {
         Ok(draft) => draft.into_inner(),
-        Err(status) => replace_draft(client, &parent, report, status.into()).await?,
+        Err(status) => replace(client, &parent, report, status.into()).await?,
     };
     let (asserted_receive_time, receipt_evidence) = file.receipt.unzip();
     let request = pb::SubmitReportRequest {
@@ -303,7 +401,7 @@ pub(crate) async fn submit(client: &Client, file: ReportFile) -> Result<pb::Repo
     Ok(client.submission().submit_report(request).await?.into_inner())
 }
 
-async fn replace_draft(
+async fn replace(
     client: &Client,
     parent: &str,
     report: pb::Report,
@@ -312,7 +410,7 @@ async fn replace_draft(
     if refused.reason().as_deref() != Some("REPORT_EXISTS") {
         return Err(refused);
     }
-    let states = vec![State::Draft.into()];
+    let states = vec![State::Draft.into(), State::Returned.into()];
     let (regime, period) = (report.regime.clone(), report.period.clone());
     let Some(draft) = own(client, parent.to_owned(), regime, period, states).await? else {
         return Err(refused);
@@ -345,16 +443,44 @@ fn table(list: &List, units: &HashMap<String, String>) -> String {
     rows.text()
 }
 
+fn acts_table(acts: &Acts) -> String {
+    use Column::{Number, Text};
+    let mut rows = Rows::new(&[
+        Text("When"),
+        Text("What"),
+        Number("Revision"),
+        Text("By"),
+        Text("Until"),
+        Text("Why"),
+    ]);
+    for act in &acts.acts {
+        let evidence = act.receipt_evidence.as_ref();
+        let grounds = evidence.map(|e| format!("{} ({})", e.reference, plain(&e.kind)));
+        rows.row([
+            show_time(act.time),
+            plain(&act.kind),
+            act.revision.to_string(),
+            act.author.clone(),
+            show_due(act.return_due_time),
+            act.reason.clone().or(grounds).unwrap_or_default(),
+        ]);
+    }
+    rows.text()
+}
+
 fn show(report: &Report, agency: String) -> String {
     use Column::{Number, Text};
     let document = &report.document;
     let number = [document.number.as_str(), document.symbol.as_str()].join("/");
     let evidence = report.receipt_evidence.as_ref();
+    let revision = if report.revision > 0 { report.revision.to_string() } else { String::new() };
     let mut text = output::pairs(&[
         ("Report", report.name.clone()),
         ("Regime", report.regime.clone()),
         ("Period", show_period(&report.period)),
         ("State", plain(&report.state)),
+        ("Revision", revision),
+        ("To be mended by", show_due(report.return_due_time)),
         ("Received", show_time(report.receive_time)),
         (
             "By",

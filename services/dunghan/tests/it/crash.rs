@@ -1,6 +1,7 @@
 //! kill -9, again and again, at whatever moment: what was acknowledged is there whole, what was not is there whole or
 //! not at all, and everybody who is missing was told of once.
 
+mod deadlines;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +88,7 @@ pub(crate) fn regime() -> pb::Regime {
             ..Default::default()
         }),
         from_date: Some(field::pb_date("2023-01-01".parse().unwrap())),
+        tell_from_date: Some(field::pb_date("2023-01-01".parse().unwrap())),
         ..Default::default()
     }
 }
@@ -139,8 +141,9 @@ pub(crate) struct Client(pub(crate) Peer);
 
 impl Client {
     pub(crate) fn of(server: &Serving, key: &Path) -> Self {
-        let grants =
-            ["operator", "importer", "reporter"].map(|grant| grant.parse().unwrap()).to_vec();
+        let grants = ["operator", "importer", "reporter", "supervisor"]
+            .map(|grant| grant.parse().unwrap())
+            .to_vec();
         let identity = Identity { subject: "tester".to_owned(), grants };
         let issuer = Issuer::read(key).unwrap();
         let token = issuer.sign(&identity, SystemClock.now(), TimeDelta::hours(1)).unwrap();
@@ -197,7 +200,7 @@ impl Client {
     }
 
     async fn sweep(&self) -> Result<pb::RunSweepResponse, Status> {
-        Ok(self.compliance().run_sweep(pb::RunSweepRequest {}).await?.into_inner())
+        Ok(self.compliance().run_sweep(pb::RunSweepRequest::default()).await?.into_inner())
     }
 
     /// The communes and the dossiers that are there, by name.

@@ -4,10 +4,13 @@
 mod backup;
 mod bad_files;
 mod binary;
+mod calendar;
 mod commands;
 mod crash;
+mod decisions;
 mod demo;
 mod manifests;
 mod operations;
+mod regimes;
 mod serve;
 mod units;

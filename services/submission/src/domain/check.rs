@@ -1,4 +1,5 @@
-//! What the rules say of a report. Findings are told, not forced: all but one are left to whoever reads the report.
+//! What the rules say of a report. Findings are told, not forced: all are left to whoever reads the report, but that it must
+//! say something: a figure, or a text where the form asks for nothing else.
 //!
 //! Figures that claim to be about something, or more than something, take no part in sums and comparisons. What is
 //! missing is not zero: a sum is tested only where all of its parts are stated.
@@ -18,7 +19,13 @@ use super::value::{Key, Role, Value};
 /// All findings, in the order of the report: its head, then its figures, then its dates.
 pub fn findings(form: &Form, asked: &Asked, content: &Content) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if content.values.is_empty() {
+    if form.indicators.is_empty() {
+        if content.narrative.trim().is_empty() {
+            let message = "Báo cáo chưa có nội dung.";
+            let blocking = Severity::Blocking;
+            findings.push(Finding::new("no_narrative", blocking, "narrative", message, ""));
+        }
+    } else if content.values.is_empty() {
         let message = "Báo cáo chưa có số liệu nào.";
         findings.push(Finding::new("no_values", Severity::Blocking, "values", message, ""));
     }

@@ -8,8 +8,11 @@ use serde::Deserialize;
 use super::value::{Figure, Value};
 
 /// Every form there is, as its file reads.
-const FILES: [&str; 2] =
-    [include_str!("../../data/forms/cds-1.toml"), include_str!("../../data/forms/ii06a-1.toml")];
+const FILES: [&str; 3] = [
+    include_str!("../../data/forms/cds-1.toml"),
+    include_str!("../../data/forms/ii06a-1.toml"),
+    include_str!("../../data/forms/text-1.toml"),
+];
 
 /// What a figure of an indicator can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -94,8 +97,8 @@ pub struct Form {
     pub display_name: String,
     /// Where it comes from.
     pub legal_basis: String,
-    /// What can be reported.
-    #[serde(rename = "indicator")]
+    /// What can be reported in figures; none: the report is a text.
+    #[serde(rename = "indicator", default)]
     pub indicators: Vec<Indicator>,
     /// Tables.
     #[serde(rename = "table", default)]
@@ -223,13 +226,19 @@ mod tests {
     fn the_forms_of_this_program_hold_together() {
         let forms = Forms::compiled_in().unwrap();
         let keys: Vec<_> = forms.iter().map(|form| form.key.as_str()).collect();
-        assert_eq!(keys, ["cds-1", "ii06a-1"]);
+        assert_eq!(keys, ["cds-1", "ii06a-1", "text-1"]);
         let own = forms.get("cds-1").unwrap();
         assert!(own.legal_basis.contains("không do cơ quan nào ban hành"));
         assert_eq!(own.tables[0].columns.len(), 11);
         assert_eq!(forms.get("ii06a-1").unwrap().tables[0].columns.len(), 13);
+        let text = forms.get("text-1").unwrap();
+        assert_eq!(
+            (text.indicators.len(), text.display_name.as_str()),
+            (0, "Báo cáo bằng lời văn")
+        );
         for form in forms.iter() {
-            assert_eq!(form.identities.len(), 4, "{}", form.key);
+            let identities = if form.key == "text-1" { 0 } else { 4 };
+            assert_eq!(form.identities.len(), identities, "{}", form.key);
             for indicator in &form.indicators {
                 assert!(!indicator.display_name.is_empty(), "{}", indicator.key);
             }

@@ -1,4 +1,8 @@
-//! A report's life: a draft that may be edited, then handed over once and fixed.
+//! A report's life: a draft that may be edited, then handed over and fixed. Its unit may take it back, and whoever supervises
+//! it may send it back to be mended; then it is edited and handed over again.
+//!
+//! When it was first received fixes the timeliness: what is handed over again after it was sent back keeps that time. Only
+//! by taking the report back does its unit give it up.
 
 use std::fmt;
 use std::str::FromStr;
@@ -98,7 +102,7 @@ pub struct Document {
     pub declared_periods: Vec<DeclaredPeriod>,
 }
 
-/// What the unit says. Everything in it may be changed while it is a draft, nothing afterwards.
+/// What the unit says. Nothing in it changes while it is handed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     /// Head and foot.
@@ -143,31 +147,73 @@ pub struct Asserted {
     pub evidence: Evidence,
 }
 
+/// That something was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What that rests on, where it is not this server's clock.
+    pub evidence: Option<Evidence>,
+}
+
+/// That a report was sent back to be mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentBack {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// It has to be there again before this.
+    pub due: DateTime<Utc>,
+}
+
 /// Where a report stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// The unit's own still.
+    /// The unit's own, still or again.
     Draft,
     /// Handed over.
     Submitted {
-        /// Received at; fixes the timeliness for good.
-        at: DateTime<Utc>,
-        /// What that rests on, where it is not this server's clock.
-        evidence: Option<Evidence>,
+        /// The first time; fixes the timeliness.
+        first: Receipt,
+        /// This time.
+        last: Receipt,
         /// Who handed it over.
         submitter: String,
     },
+    /// Sent back, and not handed over again.
+    Returned {
+        /// As in `Submitted`.
+        first: Receipt,
+        /// Who had handed it over.
+        submitter: String,
+        /// When, and until when.
+        back: SentBack,
+    },
 }
 
-/// When a report was first received.
+/// One of the states, without what belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stage {
+    /// As [`State::Draft`].
+    Draft,
+    /// As [`State::Submitted`].
+    Submitted,
+    /// As [`State::Returned`].
+    Returned,
+}
+
+/// When a report was first received, and whether it was sent back since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
     /// Which.
     pub report: ReportName,
     /// When.
     pub at: DateTime<Utc>,
-    /// The cut-off that it declares.
+    /// The cut-off that it declares, as it was handed over last.
     pub declared_cut_off: Option<NaiveDate>,
+    /// Of the report.
+    pub version: i64,
+    /// Set while it was sent back and is not there again.
+    pub back: Option<SentBack>,
 }
 
 /// What one unit hands over for one period under one regime.
@@ -189,6 +235,49 @@ pub struct Report {
     pub update_time: DateTime<Utc>,
     /// 1 at first, one more with every write.
     pub version: i64,
+    /// How often it was handed over.
+    pub revision: i32,
+}
+
+/// What was done to a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Act {
+    /// The version of the report that it made: by it acts of one report are ordered.
+    pub version: i64,
+    /// What was handed over, taken back or sent back, from 1.
+    pub revision: i32,
+    /// When; of what was handed over: when that was received.
+    pub at: DateTime<Utc>,
+    /// When it was recorded here.
+    pub recorded: DateTime<Utc>,
+    /// Who did it.
+    pub author: String,
+    /// What it was.
+    pub deed: Deed,
+}
+
+/// Ways to act on a report that leave a mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// The unit handed it over.
+    HandedOver {
+        /// What the time rests on, where it is not this server's clock.
+        evidence: Option<Evidence>,
+        /// The report as it was then.
+        report: Box<Report>,
+    },
+    /// The unit took it back.
+    Withdrawn {
+        /// Why.
+        reason: String,
+    },
+    /// It was sent back to be mended.
+    Returned {
+        /// What is to be mended.
+        reason: String,
+        /// It has to be there again before this.
+        due: DateTime<Utc>,
+    },
 }
 
 /// It was handed over before.
@@ -221,6 +310,28 @@ pub enum NotSubmitted {
     },
 }
 
+/// It is not handed over, so there is nothing to take back or to send back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} is not handed over")]
+pub struct NotHandedOver {
+    /// Which.
+    pub name: ReportName,
+}
+
+/// Why a report cannot be sent back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotReturned {
+    /// It is a draft, or was sent back already.
+    #[error(transparent)]
+    NotHandedOver(#[from] NotHandedOver),
+    /// It would have to be there again before it was sent back.
+    #[error("is over: the earliest day is {today}")]
+    DueInPast {
+        /// In Viet Nam.
+        today: NaiveDate,
+    },
+}
+
 impl Report {
     /// A draft, checked.
     pub fn begin(
@@ -240,25 +351,26 @@ impl Report {
             create_time: now,
             update_time: now,
             version: 1,
+            revision: 0,
         }
     }
 
-    /// The draft with other content, checked anew.
+    /// The report with other content, checked anew. While it is handed over its content is fixed.
     pub fn edit(
         self,
         content: Content,
         form: &Form,
         now: DateTime<Utc>,
     ) -> Result<Self, AlreadySubmitted> {
-        self.must_be_draft()?;
+        self.must_be_editable()?;
         let findings = check::findings(form, &self.asked, &content);
-        let version = self.version + 1;
-        Ok(Self { content, findings, update_time: now, version, ..self })
+        Ok(Self { content, findings, ..self.moved(now) })
     }
 
-    /// The report as handed over: received now, or when and where an importer asserts it was.
+    /// The report as handed over: received now, or when and where an importer asserts it was. If it was sent back, the first
+    /// time that it was received stands.
     ///
-    /// Blocking findings are those of the checks as they are now, not as they were when the draft was saved.
+    /// Blocking findings are those of the checks as they are now, not as they were when the report was saved.
     pub fn submit(
         self,
         form: &Form,
@@ -266,15 +378,15 @@ impl Report {
         submitter: &str,
         now: DateTime<Utc>,
     ) -> Result<Self, NotSubmitted> {
-        self.must_be_draft()?;
-        let first = self.asked.window.first;
-        let (at, evidence) = match asserted {
-            None => (now, None),
+        self.must_be_editable()?;
+        let opens = self.asked.window.first;
+        let last = match asserted {
+            None => Receipt { at: now, evidence: None },
             Some(asserted) if asserted.at > now => return Err(NotSubmitted::ReceiptInFuture),
-            Some(asserted) if asserted.at < zone::start_of(first) => {
-                return Err(NotSubmitted::ReceiptBeforePeriod { first });
+            Some(asserted) if asserted.at < zone::start_of(opens) => {
+                return Err(NotSubmitted::ReceiptBeforePeriod { first: opens });
             }
-            Some(asserted) => (asserted.at, Some(asserted.evidence)),
+            Some(Asserted { at, evidence }) => Receipt { at, evidence: Some(evidence) },
         };
         let findings = check::findings(form, &self.asked, &self.content);
         let blocking: Vec<_> = findings
@@ -285,15 +397,93 @@ impl Report {
         if !blocking.is_empty() {
             return Err(NotSubmitted::Blocked(blocking));
         }
-        let state = State::Submitted { at, evidence, submitter: submitter.to_owned() };
-        let version = self.version + 1;
-        Ok(Self { findings, state, update_time: now, version, ..self })
+        let first = match &self.state {
+            State::Returned { first, .. } => first.clone(),
+            State::Draft | State::Submitted { .. } => last.clone(),
+        };
+        let state = State::Submitted { first, last, submitter: submitter.to_owned() };
+        let revision = self.revision + 1;
+        Ok(Self { findings, state, revision, ..self.moved(now) })
     }
 
-    pub(crate) fn must_be_draft(&self) -> Result<(), AlreadySubmitted> {
+    /// The draft that the report is again when its unit has taken it back. It counts as never received.
+    pub fn withdraw(
+        self,
+        author: &str,
+        reason: String,
+        now: DateTime<Utc>,
+    ) -> Result<(Self, Act), NotHandedOver> {
+        if self.stage() == Stage::Draft {
+            return Err(NotHandedOver { name: self.name });
+        }
+        let draft = Self { state: State::Draft, ..self.moved(now) };
+        let act = draft.act(author, Deed::Withdrawn { reason });
+        Ok((draft, act))
+    }
+
+    /// The report sent back to be mended: it has to be there again by the end of `due_date` in Viet Nam.
+    pub fn send_back(
+        self,
+        author: &str,
+        reason: String,
+        due_date: NaiveDate,
+        now: DateTime<Utc>,
+    ) -> Result<(Self, Act), NotReturned> {
+        let State::Submitted { first, submitter, .. } = self.state.clone() else {
+            return Err(NotHandedOver { name: self.name }.into());
+        };
+        let today = zone::civil_date(now);
+        if due_date < today {
+            return Err(NotReturned::DueInPast { today });
+        }
+        let due = zone::end_of(due_date);
+        let back = SentBack { at: now, due };
+        let state = State::Returned { first, submitter, back };
+        let returned = Self { state, ..self.moved(now) };
+        let act = returned.act(author, Deed::Returned { reason, due });
+        Ok((returned, act))
+    }
+
+    fn moved(self, now: DateTime<Utc>) -> Self {
+        Self { version: self.version + 1, update_time: now, ..self }
+    }
+
+    /// What made the report what it is now.
+    fn act(&self, author: &str, deed: Deed) -> Act {
+        Act {
+            version: self.version,
+            revision: self.revision,
+            at: self.update_time,
+            recorded: self.update_time,
+            author: author.to_owned(),
+            deed,
+        }
+    }
+
+    /// The act by which the report was handed over; none where it is not. Nothing is written to it in this state, so it tells
+    /// all of that itself.
+    pub fn hand_over(&self) -> Option<Act> {
+        let State::Submitted { last, submitter, .. } = &self.state else { return None };
+        let report = Box::new(self.clone());
+        let deed = Deed::HandedOver { evidence: last.evidence.clone(), report };
+        Some(Act { at: last.at, ..self.act(submitter, deed) })
+    }
+
+    /// Which state it is in.
+    pub fn stage(&self) -> Stage {
         match self.state {
-            State::Draft => Ok(()),
-            State::Submitted { at, .. } => Err(AlreadySubmitted { name: self.name, at }),
+            State::Draft => Stage::Draft,
+            State::Submitted { .. } => Stage::Submitted,
+            State::Returned { .. } => Stage::Returned,
+        }
+    }
+
+    pub(crate) fn must_be_editable(&self) -> Result<(), AlreadySubmitted> {
+        match &self.state {
+            State::Draft | State::Returned { .. } => Ok(()),
+            State::Submitted { first, .. } => {
+                Err(AlreadySubmitted { name: self.name, at: first.at })
+            }
         }
     }
 }
@@ -364,9 +554,10 @@ mod tests {
         let form = forms.get("cds-1").unwrap();
         let now = draft.create_time + TimeDelta::hours(1);
         let report = draft.submit(form, None, "lan", now).unwrap();
-        let State::Submitted { at, evidence, submitter } = &report.state else { panic!() };
-        assert_eq!((*at, evidence.clone(), submitter.as_str()), (now, None, "lan"));
-        assert_eq!(report.version, 2);
+        let first = Receipt { at: now, evidence: None };
+        let state = State::Submitted { last: first.clone(), first, submitter: "lan".to_owned() };
+        assert_eq!(report.state, state);
+        assert_eq!((report.version, report.revision), (2, 1));
         let already = AlreadySubmitted { name: report.name, at: now };
         let later = now + TimeDelta::hours(1);
         let again = report.clone().submit(form, asserted(now), "lan", later);
@@ -391,12 +582,11 @@ mod tests {
             match refused {
                 Some(refused) => assert_eq!(submitted, Err(refused), "{at}"),
                 None => {
-                    let State::Submitted { at: kept, evidence: Some(_), .. } =
-                        submitted.unwrap().state
-                    else {
+                    let State::Submitted { first, last, .. } = submitted.unwrap().state else {
                         panic!("{at}")
                     };
-                    assert_eq!(kept, at);
+                    assert!(first.evidence.is_some() && first == last, "{at}");
+                    assert_eq!(first.at, at);
                 }
             }
         }
@@ -418,5 +608,124 @@ mod tests {
         let edited = edited.unwrap();
         assert_eq!(edited.version, 2);
         edited.clone().submit(form, None, "lan", edited.update_time).unwrap();
+    }
+
+    fn first_received(report: &Report) -> Option<DateTime<Utc>> {
+        match &report.state {
+            State::Draft => None,
+            State::Submitted { first, .. } | State::Returned { first, .. } => Some(first.at),
+        }
+    }
+
+    #[test]
+    fn a_report_that_was_sent_back_is_mended_and_keeps_the_time_it_was_first_received() {
+        let (draft, forms) = may_2026(vec![value()]);
+        let form = forms.get("cds-1").unwrap();
+        let (hour, received) = (TimeDelta::hours(1), draft.create_time);
+        let report = draft.submit(form, None, "lan", received).unwrap();
+        let due_date = "2026-05-20".parse().unwrap();
+        let (report, act) =
+            report.send_back("minh", "Thiếu biểu.".to_owned(), due_date, received + hour).unwrap();
+        let due = zone::end_of(due_date);
+        let back = SentBack { at: received + hour, due };
+        let first = Receipt { at: received, evidence: None };
+        let state = State::Returned { first: first.clone(), submitter: "lan".to_owned(), back };
+        assert_eq!((&report.state, report.version, report.revision), (&state, 3, 1));
+        let expected = Act {
+            version: 3,
+            revision: 1,
+            at: received + hour,
+            recorded: received + hour,
+            author: "minh".to_owned(),
+            deed: Deed::Returned { reason: "Thiếu biểu.".to_owned(), due },
+        };
+        assert_eq!((act, report.hand_over()), (expected, None));
+
+        let content = Content { narrative: "Đã bổ sung.".to_owned(), ..report.content.clone() };
+        let report = report.edit(content, form, received + hour * 2).unwrap();
+        assert_eq!((report.state.clone(), report.version), (state, 4));
+        let asserted = asserted(received + hour * 3);
+        let report = report.submit(form, asserted.clone(), "hoa", received + hour * 4).unwrap();
+        let Asserted { at, evidence } = asserted.unwrap();
+        let last = Receipt { at, evidence: Some(evidence) };
+        let state = State::Submitted { first, last: last.clone(), submitter: "hoa".to_owned() };
+        assert_eq!((&report.state, report.version, report.revision), (&state, 5, 2));
+        let act = report.hand_over().unwrap();
+        assert_eq!((act.at, act.recorded, act.author.as_str()), (at, received + hour * 4, "hoa"));
+        let report = Box::new(report);
+        assert_eq!(act.deed, Deed::HandedOver { evidence: last.evidence, report });
+    }
+
+    #[test]
+    fn a_report_that_was_taken_back_was_never_received_and_is_received_anew() {
+        let (draft, forms) = may_2026(vec![value()]);
+        let form = forms.get("cds-1").unwrap();
+        let (hour, received) = (TimeDelta::hours(1), draft.create_time);
+        let due_date = "2026-05-20".parse().unwrap();
+        let handed_over = draft.submit(form, None, "lan", received).unwrap();
+        let (sent_back, _) =
+            handed_over.clone().send_back("minh", String::new(), due_date, received).unwrap();
+        for (report, version) in [(handed_over, 3), (sent_back, 4)] {
+            let (report, act) = report.withdraw("lan", "Nhầm kỳ.".to_owned(), received).unwrap();
+            assert_eq!((first_received(&report), report.version), (None, version));
+            assert_eq!((act.version, act.revision, act.at), (version, 1, received));
+            assert_eq!(act.deed, Deed::Withdrawn { reason: "Nhầm kỳ.".to_owned() });
+            let again = report.submit(form, None, "lan", received + hour).unwrap();
+            assert_eq!((first_received(&again), again.revision), (Some(received + hour), 2));
+        }
+    }
+
+    #[test]
+    fn only_what_is_handed_over_is_sent_back_or_taken_back() {
+        let (draft, forms) = may_2026(vec![value()]);
+        let form = forms.get("cds-1").unwrap();
+        let (name, now) = (draft.name, draft.create_time);
+        let due_date = "2026-05-20".parse().unwrap();
+        let send_back = |report: Report| report.send_back("minh", String::new(), due_date, now);
+        let not_handed_over = NotHandedOver { name };
+        let not_returned = Err(NotReturned::NotHandedOver(not_handed_over));
+        assert_eq!(send_back(draft.clone()), not_returned);
+        assert_eq!(draft.clone().withdraw("lan", String::new(), now), Err(not_handed_over));
+        let (report, _) = send_back(draft.submit(form, None, "lan", now).unwrap()).unwrap();
+        assert_eq!(send_back(report.clone()), not_returned);
+        let (report, _) = report.withdraw("lan", String::new(), now).unwrap();
+        assert_eq!(send_back(report.clone()), not_returned);
+        assert_eq!(report.withdraw("lan", String::new(), now), Err(not_handed_over));
+    }
+
+    #[test]
+    fn a_report_is_sent_back_to_a_day_that_is_not_over_in_viet_nam() {
+        let (draft, forms) = may_2026(vec![value()]);
+        let form = forms.get("cds-1").unwrap();
+        let report = draft.clone().submit(form, None, "lan", draft.create_time).unwrap();
+        let day: NaiveDate = "2026-05-20".parse().unwrap();
+        let (ends, tick) = (zone::end_of(day), TimeDelta::microseconds(1));
+        let send_back = |now| {
+            report.clone().send_back("minh", String::new(), day, now).map(|(report, _)| report)
+        };
+        let State::Returned { back, .. } = send_back(ends - tick).unwrap().state else { panic!() };
+        assert_eq!(back, SentBack { at: ends - tick, due: ends });
+        let today = "2026-05-21".parse().unwrap();
+        assert_eq!(send_back(ends), Err(NotReturned::DueInPast { today }));
+    }
+
+    #[test]
+    fn a_form_without_figures_asks_for_a_text() {
+        let (draft, forms) = may_2026(Vec::new());
+        let form = forms.get("text-1").unwrap();
+        for (narrative, rules) in
+            [("", vec!["no_narrative"]), (" \n", vec!["no_narrative"]), ("Lời.", vec![])]
+        {
+            let content = Content { narrative: narrative.to_owned(), ..Content::default() };
+            let report = draft.clone().edit(content, form, draft.create_time).unwrap();
+            match report.submit(form, None, "lan", draft.create_time) {
+                Ok(_) => assert!(rules.is_empty(), "{narrative:?}"),
+                Err(NotSubmitted::Blocked(findings)) => {
+                    let found: Vec<_> = findings.iter().map(|one| one.rule.as_str()).collect();
+                    assert_eq!(found, rules, "{narrative:?}");
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
     }
 }

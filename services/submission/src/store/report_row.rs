@@ -13,7 +13,9 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use crate::domain::report::{Asked, Content, Received, Report, ReportName, State};
+use crate::domain::report::{
+    Asked, Content, Evidence, Receipt, Received, Report, ReportName, SentBack, Stage, State,
+};
 
 const DRAFT: &str = "draft";
 const SUBMITTED: &str = "submitted";
@@ -43,6 +45,11 @@ pub(super) struct Model {
     pub update_us: i64,
     pub version: i64,
     pub submitting_unit_id: Option<Uuid>,
+    pub return_us: Option<i64>,
+    pub return_due_us: Option<i64>,
+    pub past_revisions: i32,
+    pub last_receive_us: Option<i64>,
+    pub last_receipt_evidence: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -89,36 +96,31 @@ pub struct ReportFilter {
     pub regime: Option<String>,
     /// Only for this period.
     pub period: Option<Period>,
-    /// `Some(true)`: only what was handed over; `Some(false)`: only drafts.
-    pub submitted: Option<bool>,
+    /// Only in these states; empty: all.
+    pub stages: Vec<Stage>,
 }
 
-fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+pub(super) fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Unreadable(Box::new(error))
 }
 
-fn json(value: &impl Serialize) -> Result<String, Error> {
+pub(super) fn json(value: &impl Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(unreadable)
 }
 
-fn time(us: i64) -> Result<DateTime<Utc>, Error> {
+pub(super) fn time(us: i64) -> Result<DateTime<Utc>, Error> {
     let no_time = || Error::Unreadable(format!("{us} is no time").into());
     DateTime::from_timestamp_micros(us).ok_or_else(no_time)
 }
 
+/// What a receive time rests on, as it was written.
+pub(super) fn evidence(text: Option<&str>) -> Result<Option<Evidence>, Error> {
+    text.map(serde_json::from_str).transpose().map_err(unreadable)
+}
+
 /// A report as a row.
 pub(super) fn active(report: &Report) -> Result<ActiveModel, Error> {
-    let Report { name, asked, content, findings, state, create_time, update_time, version } =
-        report;
-    let (word, receive_us, evidence, submitter) = match state {
-        State::Draft => (DRAFT, None, None, None),
-        State::Submitted { at, evidence, submitter } => (
-            SUBMITTED,
-            Some(at.timestamp_micros()),
-            evidence.as_ref().map(json).transpose()?,
-            Some(submitter.clone()),
-        ),
-    };
+    let Report { name, asked, content, findings, create_time, .. } = report;
     Ok(ActiveModel {
         id: Set(name.report),
         unit_id: Set(name.unit.uuid()),
@@ -128,36 +130,74 @@ pub(super) fn active(report: &Report) -> Result<ActiveModel, Error> {
         window_first: Set(asked.window.first),
         window_cut_off: Set(asked.window.cut_off),
         cut_off_as_declared: Set(asked.cut_off_as_declared),
-        state: Set(word.to_owned()),
-        receive_us: Set(receive_us),
-        receipt_evidence: Set(evidence),
-        submitter: Set(submitter),
         document: Set(json(&content.document)?),
         figures: Set(json(&content.values)?),
         narrative: Set(content.narrative.clone()),
         declared_cut_off: Set(content.declared_cut_off),
         findings: Set(json(findings)?),
         create_us: Set(create_time.timestamp_micros()),
-        update_us: Set(update_time.timestamp_micros()),
-        version: Set(*version),
         submitting_unit_id: Set(content.submitting_unit.map(|unit| unit.uuid())),
+        ..standing(report)?
+    })
+}
+
+/// Of a report as a row that which says where it stands, without its content.
+pub(super) fn standing(report: &Report) -> Result<ActiveModel, Error> {
+    let (word, first, last, submitter, back) = match &report.state {
+        State::Draft => (DRAFT, None, None, None, None),
+        State::Submitted { first, last, submitter } => {
+            (SUBMITTED, Some(first), Some(last), Some(submitter), None)
+        }
+        State::Returned { first, submitter, back } => {
+            (SUBMITTED, Some(first), None, Some(submitter), Some(back))
+        }
+    };
+    let us = |receipt: &Receipt| receipt.at.timestamp_micros();
+    let evidence = |receipt: Option<&Receipt>| {
+        receipt.and_then(|receipt| receipt.evidence.as_ref()).map(json).transpose()
+    };
+    let past = report.revision - i32::from(report.stage() == Stage::Submitted);
+    Ok(ActiveModel {
+        state: Set(word.to_owned()),
+        receive_us: Set(first.map(us)),
+        receipt_evidence: Set(evidence(first)?),
+        submitter: Set(submitter.cloned()),
+        return_us: Set(back.map(|back| back.at.timestamp_micros())),
+        return_due_us: Set(back.map(|back| back.due.timestamp_micros())),
+        past_revisions: Set(past),
+        last_receive_us: Set(last.map(us)),
+        last_receipt_evidence: Set(evidence(last)?),
+        update_us: Set(report.update_time.timestamp_micros()),
+        version: Set(report.version),
+        ..Default::default()
+    })
+}
+
+fn sent_back(at: Option<i64>, due: Option<i64>) -> Result<Option<SentBack>, Error> {
+    let back = at.zip(due).map(|(at, due)| Ok(SentBack { at: time(at)?, due: time(due)? }));
+    back.transpose()
+}
+
+fn state(row: &Model) -> Result<State, Error> {
+    let (us, submitter) = match (row.state.as_str(), row.receive_us, &row.submitter) {
+        (DRAFT, None, None) => return Ok(State::Draft),
+        (SUBMITTED, Some(us), Some(submitter)) => (us, submitter.clone()),
+        (state, ..) => return Err(Error::Unreadable(format!("the state {state}").into())),
+    };
+    let first = Receipt { at: time(us)?, evidence: evidence(row.receipt_evidence.as_deref())? };
+    Ok(match (sent_back(row.return_us, row.return_due_us)?, row.last_receive_us) {
+        (Some(back), _) => State::Returned { first, submitter, back },
+        (None, None) => State::Submitted { last: first.clone(), first, submitter },
+        (None, Some(us)) => {
+            let evidence = evidence(row.last_receipt_evidence.as_deref())?;
+            State::Submitted { first, last: Receipt { at: time(us)?, evidence }, submitter }
+        }
     })
 }
 
 fn report(row: Model) -> Result<Report, Error> {
-    let state = match (row.state.as_str(), row.receive_us, row.submitter) {
-        (DRAFT, None, None) => State::Draft,
-        (SUBMITTED, Some(us), Some(submitter)) => State::Submitted {
-            at: time(us)?,
-            evidence: row
-                .receipt_evidence
-                .map(|evidence| serde_json::from_str(&evidence))
-                .transpose()
-                .map_err(unreadable)?,
-            submitter,
-        },
-        (state, ..) => return Err(Error::Unreadable(format!("the state {state}").into())),
-    };
+    let state = state(&row)?;
+    let stands = matches!(state, State::Submitted { .. });
     Ok(Report {
         name: ReportName { unit: UnitId::from_uuid(row.unit_id), report: row.id },
         asked: Asked {
@@ -179,6 +219,7 @@ fn report(row: Model) -> Result<Report, Error> {
         create_time: time(row.create_us)?,
         update_time: time(row.update_us)?,
         version: row.version,
+        revision: row.past_revisions + i32::from(stands),
     })
 }
 
@@ -233,15 +274,18 @@ pub(super) async fn named(
     Ok(found.map(|report| ReportName { unit, report }))
 }
 
+/// Of what was sent back the declared cut-off is that of the row, which its unit may be changing.
 pub(super) async fn received(
     connection: &impl ConnectionTrait,
     regime: &str,
     period: Period,
     units: &[UnitId],
 ) -> Result<Vec<Received>, Error> {
-    let rows: Vec<(Uuid, Uuid, i64, Option<NaiveDate>)> = Entity::find()
+    type Row = (Uuid, Uuid, i64, Option<NaiveDate>, i64, Option<i64>, Option<i64>);
+    let rows: Vec<Row> = Entity::find()
         .select_only()
         .columns([Column::UnitId, Column::Id, Column::ReceiveUs, Column::DeclaredCutOff])
+        .columns([Column::Version, Column::ReturnUs, Column::ReturnDueUs])
         .filter(Column::Regime.eq(regime))
         .filter(Column::Period.eq(period.to_string()))
         .filter(Column::UnitId.is_in(units.iter().map(|unit| unit.uuid())))
@@ -251,9 +295,10 @@ pub(super) async fn received(
         .all(connection)
         .await?;
     rows.into_iter()
-        .map(|(unit, report, us, declared_cut_off)| {
+        .map(|(unit, report, us, declared_cut_off, version, back, due)| {
             let name = ReportName { unit: UnitId::from_uuid(unit), report };
-            Ok(Received { report: name, at: time(us)?, declared_cut_off })
+            let (at, back) = (time(us)?, sent_back(back, due)?);
+            Ok(Received { report: name, at, declared_cut_off, version, back })
         })
         .collect()
 }
@@ -281,8 +326,9 @@ pub(super) async fn page(
     if let Some(period) = filter.period {
         query = query.filter(Column::Period.eq(period.to_string()));
     }
-    if let Some(submitted) = filter.submitted {
-        query = query.filter(Column::State.eq(if submitted { SUBMITTED } else { DRAFT }));
+    if !filter.stages.is_empty() {
+        let any = filter.stages.iter().fold(Condition::any(), |any, one| any.add(in_stage(*one)));
+        query = query.filter(any);
     }
     if let Some(ReportKey { create_us, id }) = after {
         let beside = Condition::all().add(Column::CreateUs.eq(create_us)).add(Column::Id.lt(id));
@@ -297,18 +343,29 @@ pub(super) async fn page(
     reports(rows)
 }
 
-/// Writes over the draft of that version; false where there is none.
+fn in_stage(stage: Stage) -> Condition {
+    let all = Condition::all();
+    match stage {
+        Stage::Draft => all.add(Column::State.eq(DRAFT)),
+        Stage::Submitted => all.add(Column::State.eq(SUBMITTED)).add(Column::ReturnUs.is_null()),
+        Stage::Returned => all.add(Column::ReturnUs.is_not_null()),
+    }
+}
+
+/// Writes over the report of that version if it is in one of these states; false where there is none.
 pub(super) async fn overwrite(
     write: &Write<'_>,
     name: ReportName,
     row: ActiveModel,
     version: i64,
+    stages: [Stage; 2],
 ) -> Result<bool, DbErr> {
+    let [one, other] = stages.map(in_stage);
     let done = Entity::update_many()
         .set(row)
         .filter(Column::Id.eq(name.report))
         .filter(Column::Version.eq(version))
-        .filter(Column::State.eq(DRAFT))
+        .filter(Condition::any().add(one).add(other))
         .exec(&**write)
         .await?;
     Ok(done.rows_affected == 1)

@@ -57,6 +57,9 @@ async fn a_receipt_is_there_for_each_unit_that_has_submitted() {
             period: "202605".to_owned(),
             receive_time: Some(field::pb_time(now())),
             declared_cut_off_date: Some(field::pb_date(date("2026-05-14"))),
+            sequence: 2,
+            return_time: None,
+            return_due_time: None,
         };
         assert_eq!(receipts, [receipt], "{engine:?}");
     }

@@ -13,10 +13,13 @@ async fn forms_are_listed_by_name_and_read_one_by_one() {
     let first = reader.list_forms(page).await.unwrap().into_inner();
     let page = pb::ListFormsRequest { page_size: 1, page_token: first.next_page_token };
     let second = reader.list_forms(page).await.unwrap().into_inner();
-    assert_eq!((first.forms.len(), second.forms.len()), (1, 1));
+    let page = pb::ListFormsRequest { page_size: 1, page_token: second.next_page_token.clone() };
+    let third = reader.list_forms(page).await.unwrap().into_inner();
+    assert_eq!((first.forms.len(), second.forms.len(), third.forms.len()), (1, 1, 1));
     assert_eq!(first.forms[0].name, "forms/cds-1");
     assert_eq!(second.forms[0].name, "forms/ii06a-1");
-    assert_eq!(second.next_page_token, "");
+    assert_eq!(third.forms[0].name, "forms/text-1");
+    assert_eq!((third.forms[0].indicators.len(), third.next_page_token.as_str()), (0, ""));
 
     let name = "forms/cds-1".to_owned();
     let form = reader.get_form(pb::GetFormRequest { name }).await.unwrap().into_inner();

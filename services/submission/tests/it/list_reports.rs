@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 
 use crate::world::{
     Client, bac_ninh, binh_duong, client, count, create, dinh_to, gia_lai, grant, may, nowhere, of,
-    old_tri_qua, start, submit, tri_qua,
+    old_tri_qua, send_back, start, submit, tri_qua,
 };
 
 async fn names(
@@ -122,13 +122,20 @@ async fn a_list_is_narrowed_by_period_and_state() {
     let testing = start(Engine::Sqlite).await;
     let made = some(&testing).await;
     let mut reader = client(&testing, &["reader"]);
-    use pb::report::State::{Draft, Submitted};
+    let mut supervisor = client(&testing, &["supervisor", "reporter"]);
+    let returned = &made[4].1;
+    submit(&mut supervisor, returned).await.unwrap();
+    send_back(&mut supervisor, returned, "2026-11-25").await.unwrap();
+    use pb::report::State::{Draft, Returned, Submitted};
     for (period, states, seen) in [
         ("202605", &[][..], "ecba"),
         ("", &[Submitted], "a"),
-        ("", &[Draft], "fedcb"),
-        ("", &[Draft, Submitted, Draft], "fedcba"),
-        ("202605", &[Draft], "ecb"),
+        ("", &[Draft], "fdcb"),
+        ("", &[Returned], "e"),
+        ("", &[Returned, Submitted], "ea"),
+        ("", &[Draft, Submitted, Draft], "fdcba"),
+        ("", &[Draft, Submitted, Returned], "fedcba"),
+        ("202605", &[Draft], "cb"),
         ("202601", &[], ""),
     ] {
         let request = pb::ListReportsRequest {

@@ -65,6 +65,7 @@ fn regime(id: &str) -> Option<compliance::Regime> {
         "cds-nine" => (compliance::Frequency::NineMonths, ""),
         "cds-year" => (compliance::Frequency::Year, ""),
         "supervision" => (compliance::Frequency::Once, "2023-01-01--2024-05-31"),
+        "thematic" => (compliance::Frequency::Once, "2026-05-01--2026-05-31"),
         "unreadable" => (compliance::Frequency::Unspecified, ""),
         _ => return None,
     };
@@ -75,18 +76,33 @@ fn regime(id: &str) -> Option<compliance::Regime> {
     let form = match id {
         "no-form" => "forms/absent-1",
         "ii06a" => "forms/ii06a-1",
+        "thematic" => "forms/text-1",
         _ => "forms/cds-1",
     };
-    let through = (id == "ended").then(|| "2026-03-14".parse().unwrap());
+    let day = |text: &str| Some(field::pb_date(text.parse().unwrap()));
+    // What is due when, and who receives it, is nothing that a report is begun by.
+    let due_rule = match id {
+        "thematic" => day("2026-06-05").map(compliance::regime::DueRule::DueDate),
+        _ => Some(compliance::regime::DueRule::WorkingDaysAfterCutOff(3)),
+    };
+    let sent_on = compliance::OnwardTier {
+        receiving_agency: "Thanh tra Chính phủ".to_owned(),
+        ..compliance::OnwardTier::default()
+    };
     Some(compliance::Regime {
+        due_rule,
+        family: "tt06-2025-ttcp".to_owned(),
+        receiving_level: "parent".to_owned(),
+        onward_tiers: vec![sent_on],
+        level_due_rules: vec![compliance::LevelDueRule::default()],
         name: format!("regimes/{id}"),
         form: form.to_owned(),
         frequency: frequency.into(),
         once_period: once.parse::<Period>().map(|once| once.to_string()).unwrap_or_default(),
         window_family: family.into(),
         cut_off_as_declared: id == "cds-six-declared",
-        from_date: Some(field::pb_date("2020-01-01".parse().unwrap())),
-        through_date: through.map(field::pb_date),
+        from_date: day("2020-01-01"),
+        through_date: if id == "ended" { day("2026-03-14") } else { None },
         ..compliance::Regime::default()
     })
 }
@@ -148,13 +164,6 @@ impl ComplianceService for Regimes {
         not_here()
     }
 
-    async fn waive_obligation(
-        &self,
-        _: Request<compliance::WaiveObligationRequest>,
-    ) -> Result<Response<compliance::Obligation>, Status> {
-        not_here()
-    }
-
     async fn run_sweep(
         &self,
         _: Request<compliance::RunSweepRequest>,
@@ -166,6 +175,41 @@ impl ComplianceService for Regimes {
         &self,
         _: Request<ListEventsRequest>,
     ) -> Result<Response<ListEventsResponse>, Status> {
+        not_here()
+    }
+
+    async fn list_owed_obligations(
+        &self,
+        _: Request<compliance::ListOwedObligationsRequest>,
+    ) -> Result<Response<compliance::ListOwedObligationsResponse>, Status> {
+        not_here()
+    }
+
+    async fn export_owed_calendar(
+        &self,
+        _: Request<compliance::ExportOwedCalendarRequest>,
+    ) -> Result<Response<compliance::ExportOwedCalendarResponse>, Status> {
+        not_here()
+    }
+
+    async fn list_reporting_rates(
+        &self,
+        _: Request<compliance::ListReportingRatesRequest>,
+    ) -> Result<Response<compliance::ListReportingRatesResponse>, Status> {
+        not_here()
+    }
+
+    async fn rank_reporting_rates(
+        &self,
+        _: Request<compliance::RankReportingRatesRequest>,
+    ) -> Result<Response<compliance::RankReportingRatesResponse>, Status> {
+        not_here()
+    }
+
+    async fn list_regime_families(
+        &self,
+        _: Request<compliance::ListRegimeFamiliesRequest>,
+    ) -> Result<Response<compliance::ListRegimeFamiliesResponse>, Status> {
         not_here()
     }
 }

@@ -1,4 +1,4 @@
-//! What units that are no more reported: whoever has what came after reads it, and writes nothing of it.
+//! What units that are no more reported: whoever has what came after reads it, and what came after in their place sees to it.
 
 use dunghan_hierarchy::UnitId;
 use dunghan_proto::policy::Role;
@@ -8,8 +8,9 @@ use dunghan_testkit::{ENGINES, refusal};
 use tonic::Code;
 
 use crate::world::{
-    Client, bac_ninh, client, count, create, date, gia_lai, grant, may, now, of, old_bac_ninh,
-    start, submit, thanh_khuong, tri_qua,
+    Client, bac_ninh, client, count, create, date, dinh_to, gia_lai, grant, may, metadata, now, of,
+    old_bac_ninh, old_tri_qua, send_back, start, submit, submit_request, thanh_khuong, tri_qua,
+    withdraw,
 };
 
 async fn list(client: &mut Client, parent: Option<UnitId>) -> Vec<String> {
@@ -58,38 +59,82 @@ async fn a_supervisor_of_a_new_province_reads_what_its_communes_predecessors_rep
     }
 }
 
+fn on_the_day(text: &str) -> prost_types::Timestamp {
+    field::pb_time(dunghan_calendar::zone::start_of(date(text)))
+}
+
 #[tokio::test]
-async fn nobody_writes_what_a_predecessor_reports_by_what_came_after() {
+async fn what_a_predecessor_still_owes_is_written_by_its_successor() {
     for engine in ENGINES {
         let testing = start(engine).await;
-        let mut importer = client(&testing, &["importer"]);
-        let draft = create(&mut importer, thanh_khuong(), of("cds-month", "202405")).await.unwrap();
+        // Over the successor itself, and over what it is in.
         let (reporter, imports) =
             (grant(Role::Reporter, bac_ninh()), grant(Role::Importer, tri_qua()));
         let mut after = client(&testing, &[&reporter, &imports]);
-        let denied = (Code::PermissionDenied, "OUT_OF_SCOPE".to_owned());
-        let refused = create(&mut after, thanh_khuong(), of("cds-month", "202406")).await;
-        assert_eq!(refusal(&refused.unwrap_err()), denied, "{engine:?}");
+        let draft = create(&mut after, thanh_khuong(), of("cds-month", "202405")).await.unwrap();
+        assert!(draft.name.starts_with(&thanh_khuong().to_string()), "{engine:?} {}", draft.name);
         let changed = pb::Report { values: vec![count("portal_posts", 9)], ..draft.clone() };
         let request = pb::UpdateReportRequest { report: Some(changed), update_mask: None };
-        let refused = after.update_report(request).await.unwrap_err();
-        assert_eq!(refusal(&refused), denied, "{engine:?}");
-        let refused = submit(&mut after, &draft.name).await.unwrap_err();
-        assert_eq!(refusal(&refused), denied, "{engine:?}");
+        after.update_report(request).await.unwrap();
         let asserted = pb::SubmitReportRequest {
-            name: draft.name.clone(),
-            asserted_receive_time: Some(field::pb_time(dunghan_calendar::zone::start_of(date(
-                "2024-05-20",
-            )))),
+            asserted_receive_time: Some(on_the_day("2024-05-20")),
             receipt_evidence: Some(pb::ReceiptEvidence {
                 kind: pb::receipt_evidence::Kind::Register.into(),
                 reference: "12".to_owned(),
             }),
-            ..pb::SubmitReportRequest::default()
+            ..submit_request(&draft.name)
         };
-        let refused = after.submit_report(asserted).await.unwrap_err();
-        assert_eq!(refusal(&refused), denied, "{engine:?}");
-        let request = pb::GetReportRequest { name: draft.name.clone() };
-        assert_eq!(importer.get_report(request).await.unwrap().into_inner(), draft);
+        after.submit_report(asserted).await.unwrap();
+        let mut supervisor = client(&testing, &[&grant(Role::Supervisor, bac_ninh())]);
+        send_back(&mut supervisor, &draft.name, "2026-11-22").await.unwrap();
+        let again = submit(&mut after, &draft.name).await.unwrap();
+        assert_eq!(again.receive_time, Some(on_the_day("2024-05-20")));
+        withdraw(&mut after, &draft.name).await.unwrap();
+        // It is still for a unit that was there on the cut-off day.
+        let refused = create(&mut after, thanh_khuong(), of("cds-month", "202507")).await;
+        let not_valid = (Code::FailedPrecondition, "UNIT_NOT_VALID".to_owned());
+        assert_eq!(refusal(&refused.unwrap_err()), not_valid);
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_writes_what_a_predecessor_reports() {
+    for engine in ENGINES {
+        let testing = start(engine).await;
+        let mut importer = client(&testing, &["importer"]);
+        let draft = create(&mut importer, thanh_khuong(), of("cds-month", "202405")).await.unwrap();
+        let alone = create(&mut importer, old_tri_qua(), of("cds-month", "202405")).await.unwrap();
+        for (name, over) in [
+            // Who reported for it before, and who has another part of what came after.
+            (&draft.name, thanh_khuong()),
+            (&draft.name, old_bac_ninh()),
+            (&draft.name, dinh_to()),
+            (&draft.name, gia_lai()),
+            // Nothing came after it.
+            (&alone.name, bac_ninh()),
+            (&alone.name, tri_qua()),
+        ] {
+            let mut reporter = client(&testing, &[&grant(Role::Reporter, over)]);
+            let mut supervisor = client(&testing, &[&grant(Role::Supervisor, over)]);
+            let unit = name.split_once("/reports").unwrap().0.parse().unwrap();
+            let sent = pb::Report { name: name.clone(), ..may() };
+            let request = pb::UpdateReportRequest { report: Some(sent), update_mask: None };
+            let refusals = [
+                create(&mut reporter, unit, of("cds-month", "202406")).await.unwrap_err(),
+                reporter.update_report(request).await.unwrap_err(),
+                submit(&mut reporter, name).await.unwrap_err(),
+                withdraw(&mut reporter, name).await.unwrap_err(),
+                send_back(&mut supervisor, name, "2026-11-22").await.unwrap_err(),
+            ];
+            for refused in refusals {
+                let denied = (Code::PermissionDenied, "OUT_OF_SCOPE".to_owned());
+                assert_eq!(refusal(&refused), denied, "{engine:?} {over} {refused}");
+                assert_eq!(metadata(&refused, "unit"), unit.to_string());
+            }
+        }
+        for report in [draft, alone] {
+            let request = pb::GetReportRequest { name: report.name.clone() };
+            assert_eq!(importer.get_report(request).await.unwrap().into_inner(), report);
+        }
     }
 }

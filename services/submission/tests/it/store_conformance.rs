@@ -1,23 +1,25 @@
 //! What the store promises, on both engines.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dunghan_calendar::{Family, Period};
+use dunghan_calendar::{Family, Period, zone};
 use dunghan_hierarchy::UnitId;
 use dunghan_proto::submission as pb;
 use dunghan_store::{Answered, Database, RequestKey};
 use dunghan_submission::domain::form::Forms;
 use dunghan_submission::domain::report::{
-    Asked, Asserted, Content, DeclaredPeriod, Document, Evidence, EvidenceKind, Place, Report,
-    ReportName,
+    Asked, Asserted, Content, DeclaredPeriod, Deed, Document, Evidence, EvidenceKind, Place,
+    Report, ReportName, SentBack, Stage, State,
 };
 use dunghan_submission::domain::value::{Figure, Key, Qualifier, Ratio, Role, Value};
 use dunghan_submission::store::{
     Error, Migrations, Reply, ReportFilter, ReportKey, Store, Visible,
 };
-use dunghan_testkit::{ENGINES, Place as Data};
+use dunghan_testkit::{ENGINES, Engine, Place as Data};
+use sea_orm::{ConnectionTrait as _, Statement};
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
 use uuid::Uuid;
 
-use crate::world::{binh_duong, date, now, tri_qua};
+use crate::world::{binh_duong, date, dinh_to, now, tri_qua};
 
 async fn each(test: impl AsyncFn(Store)) {
     for engine in ENGINES {
@@ -208,7 +210,7 @@ async fn a_list_is_in_the_same_order_on_every_engine_and_goes_on_where_it_ended(
             units: None,
             regime: None,
             period: None,
-            submitted: None,
+            stages: Vec::new(),
         };
         let names = |reports: &[Report]| reports.iter().map(|r| r.name).collect::<Vec<_>>();
         let mut seen = Vec::new();
@@ -238,10 +240,10 @@ async fn a_list_is_in_the_same_order_on_every_engine_and_goes_on_where_it_ended(
             units: Some(vec![binh_duong()]),
             period: "202602".parse().ok(),
             regime: Some("cds-month".to_owned()),
-            submitted: Some(false),
+            stages: vec![Stage::Draft],
         };
         assert_eq!(store.report_page(&by_regime, None, 10).await.unwrap().len(), 1);
-        let submitted = ReportFilter { submitted: Some(true), ..all };
+        let submitted = ReportFilter { stages: vec![Stage::Submitted], ..all };
         assert_eq!(store.report_page(&submitted, None, 10).await.unwrap(), []);
     })
     .await;
@@ -259,7 +261,7 @@ async fn as_many_units_as_a_country_has_fit_into_one_question() {
             units: Some(units),
             regime: None,
             period: None,
-            submitted: None,
+            stages: Vec::new(),
         };
         assert_eq!(store.report_page(&filter, None, 10).await.unwrap().len(), 1);
     })
@@ -288,4 +290,234 @@ async fn receipts_are_of_what_was_handed_over() {
         assert_eq!(found, [report]);
     })
     .await;
+}
+
+async fn send_back(store: &Store, report: Report, at: DateTime<Utc>) -> Report {
+    let due_date = date("2026-12-01");
+    let (back, act) = report.clone().send_back("minh", "Sai kỳ.".to_owned(), due_date, at).unwrap();
+    store.report_take_back::<pb::Report>(&report, &back, act, None, None).await.unwrap();
+    back
+}
+
+async fn withdraw(store: &Store, report: Report, at: DateTime<Utc>) -> Report {
+    let (draft, act) = report.clone().withdraw("lan", "Nhầm.".to_owned(), at).unwrap();
+    store.report_take_back::<pb::Report>(&report, &draft, act, None, None).await.unwrap();
+    draft
+}
+
+#[tokio::test]
+async fn what_was_done_to_a_report_reads_back_as_it_was_written() {
+    each(async |store| {
+        let hour = TimeDelta::hours(1);
+        let draft = draft(tri_qua(), "202605", now());
+        insert(&store, &draft).await.unwrap();
+        assert_eq!(store.report_acts(&draft, None, true, 9).await.unwrap(), []);
+        let first = submitted(draft, now() + hour);
+        update(&store, &first).await.unwrap();
+        let back = send_back(&store, first.clone(), now() + hour * 2).await;
+        assert_eq!(store.report_fetch(back.name).await.unwrap(), back);
+        let form = forms();
+        let form = form.get("cds-1").unwrap();
+        let mended = Content { narrative: "Đã bổ sung".to_owned(), ..content() };
+        let edited = back.edit(mended, form, now() + hour * 3).unwrap();
+        update(&store, &edited).await.unwrap();
+        assert_eq!(store.report_fetch(edited.name).await.unwrap(), edited);
+        let second = edited.submit(form, None, "hoa", now() + hour * 4).unwrap();
+        update(&store, &second).await.unwrap();
+        assert_eq!(store.report_fetch(second.name).await.unwrap(), second);
+        let withdrawn = withdraw(&store, second.clone(), now() + hour * 5).await;
+        assert_eq!(store.report_fetch(withdrawn.name).await.unwrap(), withdrawn);
+
+        let acts = store.report_acts(&withdrawn, None, true, 9).await.unwrap();
+        let versions: Vec<_> = acts.iter().map(|act| (act.version, act.revision)).collect();
+        assert_eq!(versions, [(2, 1), (3, 1), (5, 2), (6, 2)]);
+        let [one, _, two, _] = &acts[..] else { panic!("{acts:?}") };
+        assert_eq!(
+            (Some(one), Some(two)),
+            (first.hand_over().as_ref(), second.hand_over().as_ref())
+        );
+
+        // From one on, so many, and without what makes them large.
+        let some = store.report_acts(&withdrawn, Some(2), false, 2).await.unwrap();
+        assert_eq!(some.iter().map(|act| act.version).collect::<Vec<_>>(), [3, 5]);
+        assert_eq!(some[0], acts[1]);
+        let Deed::HandedOver { evidence: None, report } = &some[1].deed else { panic!("{some:?}") };
+        assert_eq!((&report.state, report.version), (&second.state, 5));
+        let Content { narrative, values, .. } = &report.content;
+        assert_eq!((narrative.as_str(), values.len(), report.findings.len()), ("", 0, 0));
+
+        // As of when the report was read, whatever was done since.
+        let stood = store.report_acts(&first, None, true, 9).await.unwrap();
+        assert_eq!(stood, acts[..1]);
+        assert_eq!(store.report_acts(&first, Some(2), true, 9).await.unwrap(), []);
+        assert_eq!(store.report_acts(&second, None, true, 9).await.unwrap(), acts[..3]);
+        assert_eq!(store.report_acts(&second, None, true, 2).await.unwrap(), acts[..2]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn taking_back_goes_over_what_was_read_and_keeps_what_was_handed_over() {
+    each(async |store| {
+        let draft = draft(tri_qua(), "202605", now());
+        let report = submitted(draft.clone(), now());
+        let (gone, act) = report.clone().withdraw("lan", String::new(), now()).unwrap();
+        let take_back = async |before: &Report, after: &Report| {
+            store.report_take_back::<pb::Report>(before, after, act.clone(), None, None).await
+        };
+        let absent = take_back(&report, &gone).await.unwrap_err();
+        assert!(matches!(absent, Error::NotFound(_)), "{absent:?}");
+        insert(&store, &draft).await.unwrap();
+        let early = take_back(&report, &gone).await.unwrap_err();
+        assert!(matches!(early, Error::NotHandedOver(_)), "{early:?}");
+        update(&store, &report).await.unwrap();
+        // Nothing that a report says is written with it.
+        let mut emptied = gone.clone();
+        emptied.content = Content::default();
+        emptied.findings.clear();
+        take_back(&report, &emptied).await.unwrap();
+        assert_eq!(store.report_fetch(gone.name).await.unwrap(), gone);
+        let late = take_back(&report, &gone).await.unwrap_err();
+        assert!(matches!(late, Error::NotHandedOver(_)), "{late:?}");
+
+        let again = submitted(gone, now());
+        update(&store, &again).await.unwrap();
+        let (gone, _) = again.clone().withdraw("lan", String::new(), now()).unwrap();
+        let stale = take_back(&report, &gone).await.unwrap_err();
+        assert!(matches!(stale, Error::Stale(_)), "{stale:?}");
+        let back = send_back(&store, again.clone(), now()).await;
+        let stale = take_back(&again, &back).await.unwrap_err();
+        assert!(matches!(stale, Error::Stale(_)), "{stale:?}");
+        assert_eq!(store.report_acts(&back, None, true, 9).await.unwrap().len(), 4);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reports_are_found_by_their_states_and_receipts_say_what_was_sent_back() {
+    each(async |store| {
+        let period = "202605".parse().unwrap();
+        let units = [tri_qua(), binh_duong(), dinh_to()];
+        let [one, two, three] = units.map(|unit| draft(unit, "202605", now()));
+        for report in [&one, &two, &three] {
+            insert(&store, report).await.unwrap();
+        }
+        let two = submitted(two, now());
+        update(&store, &two).await.unwrap();
+        let three = submitted(three, now());
+        update(&store, &three).await.unwrap();
+        let back = send_back(&store, three, now() + TimeDelta::hours(1)).await;
+        let form = forms();
+        let edited = back.edit(Content::default(), form.get("cds-1").unwrap(), now()).unwrap();
+        update(&store, &edited).await.unwrap();
+
+        use Stage::{Draft, Returned, Submitted};
+        for (stages, expected) in [
+            (vec![], vec![one.name, two.name, edited.name]),
+            (vec![Draft], vec![one.name]),
+            (vec![Submitted], vec![two.name]),
+            (vec![Returned], vec![edited.name]),
+            (vec![Draft, Returned], vec![one.name, edited.name]),
+            (vec![Draft, Submitted, Returned], vec![one.name, two.name, edited.name]),
+        ] {
+            let filter = ReportFilter {
+                visible: Visible::Everything,
+                units: None,
+                regime: None,
+                period: None,
+                stages: stages.clone(),
+            };
+            let page = store.report_page(&filter, None, 9).await.unwrap();
+            let mut found: Vec<_> = page.iter().map(|report| report.name).collect();
+            let mut expected = expected;
+            found.sort();
+            expected.sort();
+            assert_eq!(found, expected, "{stages:?}");
+        }
+
+        let mut received = store.report_received("cds-month", period, &units).await.unwrap();
+        received.sort_by_key(|one| one.version);
+        let [stands, mended] = &received[..] else { panic!("{received:?}") };
+        assert_eq!((stands.report, stands.version, stands.back), (two.name, 2, None));
+        assert_eq!((mended.report, mended.version), (edited.name, 4));
+        let due = zone::end_of(date("2026-12-01"));
+        assert_eq!(mended.back, Some(SentBack { at: now() + TimeDelta::hours(1), due }));
+        assert_eq!(mended.declared_cut_off, Some(date("2026-05-14")));
+    })
+    .await;
+}
+
+/// The tables as the release before had them.
+#[derive(Debug)]
+struct Before;
+
+impl MigratorTrait for Before {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        let mut all = Migrations::migrations();
+        all.retain(|one| one.name() != "m20261122_000005_report_acts");
+        all
+    }
+}
+
+#[tokio::test]
+async fn what_the_release_before_took_in_has_its_act_and_lives_on() {
+    for engine in ENGINES {
+        let data = Data::new(engine).await;
+        let database = Database::open(&data.location, "submission").await.unwrap();
+        database.migrate::<Before>().await.unwrap();
+        let run = async |sql: &str| {
+            database.write(async |write| write.execute_unprepared(sql).await).await.unwrap();
+        };
+        let name = ReportName { unit: tri_qua(), report: Uuid::from_u128(7) };
+        let unit = tri_qua().uuid();
+        // SQLite keeps a uuid as its bytes, PostgreSQL reads a text.
+        let uuid = |uuid: Uuid| match engine {
+            Engine::Sqlite => format!("x'{}'", uuid.simple()),
+            Engine::Postgres => format!("'{uuid}'"),
+        };
+        let document = r#"{"number":"1","symbol":"BC","date":null,"declared_periods":[]}"#;
+        let (id, unit) = (uuid(name.report), uuid(unit));
+        run(&format!(
+            "INSERT INTO report (id, unit_id, regime, period, form, window_first, window_cut_off, \
+             cut_off_as_declared, state, receive_us, receipt_evidence, submitter, document, figures, \
+             narrative, declared_cut_off, findings, create_us, update_us, version) VALUES ({id}, {unit}, \
+             'cds-month', '202605', 'cds-1', '2026-04-15', '2026-05-14', false, 'submitted', 5, \
+             '{{\"kind\":\"register\",\"reference\":\"12\"}}', 'lan', '{document}', '[]', 'Lời', NULL, '[]', 3, 7, 2)"
+        ))
+        .await;
+        database.migrate::<Migrations>().await.unwrap();
+        let store = Store::new(database.clone());
+        let report = store.report_fetch(name).await.unwrap();
+        let at = |us| DateTime::from_timestamp_micros(us).unwrap();
+        let State::Submitted { first, last, submitter } = &report.state else { panic!() };
+        assert_eq!((first, first.at, submitter.as_str()), (last, at(5), "lan"));
+        assert_eq!((report.revision, report.version), (1, 2));
+        let acts = store.report_acts(&report, None, true, 9).await.unwrap();
+        let [act] = &acts[..] else { panic!("{acts:?}") };
+        assert_eq!((act.at, act.recorded, act.version, act.revision), (at(5), at(7), 2, 1));
+        let evidence = Some(Evidence { kind: EvidenceKind::Register, reference: "12".to_owned() });
+        let deed = Deed::HandedOver { evidence, report: Box::new(report.clone()) };
+        assert_eq!((act.author.as_str(), &act.deed), ("lan", &deed));
+
+        let draft = withdraw(&store, report, now()).await;
+        assert_eq!(store.report_acts(&draft, None, true, 9).await.unwrap()[0], *act);
+        // A process of the release before may still hand it over, and writes what it knows of.
+        run(&format!(
+            "UPDATE report SET state = 'submitted', receive_us = 9, submitter = 'hoa', update_us = 9, \
+             version = version + 1 WHERE id = {id}"
+        ))
+        .await;
+        let report = store.report_fetch(name).await.unwrap();
+        assert_eq!((report.revision, report.version), (2, 4));
+        let acts = store.report_acts(&report, None, true, 9).await.unwrap();
+        let told: Vec<_> = acts.iter().map(|act| (act.revision, act.author.as_str())).collect();
+        assert_eq!(told, [(1, "lan"), (1, "lan"), (2, "hoa")], "{engine:?}");
+        // What was sent back is handed over for it: it is there, and is not to be changed.
+        send_back(&store, report, now()).await;
+        let reader = database.reader();
+        let sql = format!("SELECT state FROM report WHERE id = {id}");
+        let row = reader.query_one_raw(Statement::from_string(reader.get_database_backend(), sql));
+        let state: String = row.await.unwrap().unwrap().try_get_by_index(0).unwrap();
+        assert_eq!(state, "submitted");
+    }
 }

@@ -1,7 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use dunghan_calendar::zone;
+use dunghan_proto::events::ReportSubmitted;
 use dunghan_proto::events::event::Payload;
-use dunghan_proto::events::{ListEventsRequest, ReportSubmitted};
 use dunghan_proto::policy::Role;
 use dunghan_proto::submission as pb;
 use dunghan_rpc::field;
@@ -10,25 +10,16 @@ use tonic::Code;
 
 use crate::world::{
     Client, bac_ninh, binh_duong, client, create, date, grant, may, metadata, new_request_id, now,
-    of, reporter, start, submit, submit_request, tri_qua, without_compliance,
+    of, reporter, start, submit, submit_request, told, tri_qua, without_compliance,
 };
 
+/// What was told of hand-overs, and nothing else was.
 async fn events(testing: &Testing) -> Vec<ReportSubmitted> {
-    let mut client = client(testing, &["service"]);
-    // On PostgreSQL an event is handed out once no transaction from before it runs any more, of any test here.
-    dunghan_testkit::eventually(std::time::Duration::from_secs(20), async || {
-        let answer = client.list_events(ListEventsRequest::default()).await.unwrap().into_inner();
-        let events: Vec<_> = answer
-            .events
-            .into_iter()
-            .filter_map(|event| match event.payload {
-                Some(Payload::ReportSubmitted(submitted)) => Some(submitted),
-                _ => None,
-            })
-            .collect();
-        (!events.is_empty()).then_some(events)
-    })
-    .await
+    let submitted = told(testing, 1).await.into_iter().map(|payload| match payload {
+        Payload::ReportSubmitted(submitted) => submitted,
+        other => panic!("{other:?}"),
+    });
+    submitted.collect()
 }
 
 fn evidence() -> Option<pb::ReceiptEvidence> {
@@ -69,6 +60,7 @@ async fn a_report_is_received_at_the_servers_time_and_told_once() {
         assert_eq!(report.receive_time, Some(field::pb_time(received)));
         assert_eq!((report.receipt_evidence.as_ref(), report.submitter.as_str()), (None, "tester"));
         assert_eq!((report.etag.as_str(), &report.values), ("\"2\"", &draft.values));
+        assert_eq!((draft.revision, report.revision), (0, 1));
 
         testing.clock.advance(TimeDelta::hours(1));
         let refused = submit(&mut client, &draft.name).await.unwrap_err();
@@ -80,6 +72,8 @@ async fn a_report_is_received_at_the_servers_time_and_told_once() {
             period: "202604".to_owned(),
             receive_time: Some(field::pb_time(received)),
             declared_cut_off: "2026-04-14".to_owned(),
+            sequence: 2,
+            revision: 1,
         };
         assert_eq!(events(&testing).await, [told]);
     }

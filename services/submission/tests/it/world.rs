@@ -1,11 +1,15 @@
 //! What the tests share: some units, a clock, and how a report is written.
 
+use std::time::Duration;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use dunghan_calendar::zone;
 use dunghan_hierarchy::{
     Edge, EdgeKind, Hierarchy, Kind, Level, UnitHistory, UnitId, Validity, Version,
 };
 use dunghan_host::Suite;
+use dunghan_proto::events::ListEventsRequest;
+use dunghan_proto::events::event::Payload;
 use dunghan_proto::policy::Role;
 use dunghan_proto::submission as pb;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
@@ -243,6 +247,72 @@ pub(crate) fn submit_request(name: &str) -> pb::SubmitReportRequest {
 
 pub(crate) async fn submit(client: &mut Client, name: &str) -> Result<pb::Report, Status> {
     Ok(client.submit_report(submit_request(name)).await?.into_inner())
+}
+
+pub(crate) fn withdraw_request(name: &str) -> pb::WithdrawReportRequest {
+    pb::WithdrawReportRequest {
+        name: name.to_owned(),
+        reason: "Nhầm kỳ báo cáo.".to_owned(),
+        ..pb::WithdrawReportRequest::default()
+    }
+}
+
+pub(crate) async fn withdraw(client: &mut Client, name: &str) -> Result<pb::Report, Status> {
+    Ok(client.withdraw_report(withdraw_request(name)).await?.into_inner())
+}
+
+pub(crate) fn return_request(name: &str, due_date: &str) -> pb::ReturnReportRequest {
+    pb::ReturnReportRequest {
+        name: name.to_owned(),
+        reason: "Thiếu số liệu tháng trước.".to_owned(),
+        due_date: Some(field::pb_date(date(due_date))),
+        ..pb::ReturnReportRequest::default()
+    }
+}
+
+pub(crate) async fn send_back(
+    client: &mut Client,
+    name: &str,
+    due_date: &str,
+) -> Result<pb::Report, Status> {
+    Ok(client.return_report(return_request(name, due_date)).await?.into_inner())
+}
+
+/// All that was done to a report, with the reports that were handed over.
+pub(crate) async fn acts(client: &mut Client, name: &str) -> Vec<pb::ReportAct> {
+    let mut request = pb::ListReportActsRequest {
+        parent: name.to_owned(),
+        with_reports: true,
+        ..pb::ListReportActsRequest::default()
+    };
+    let mut acts = Vec::new();
+    loop {
+        let page = client.list_report_acts(request.clone()).await.unwrap().into_inner();
+        acts.extend(page.acts);
+        if page.next_page_token.is_empty() {
+            return acts;
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+/// What was told of reports, once it is so many events.
+pub(crate) async fn told(testing: &Testing, count: usize) -> Vec<Payload> {
+    let mut client = client(testing, &["service"]);
+    // On PostgreSQL an event is handed out once no transaction from before it runs any more, of any test here.
+    dunghan_testkit::eventually(Duration::from_secs(20), async || {
+        let (mut told, mut request) = (Vec::new(), ListEventsRequest::default());
+        loop {
+            let page = client.list_events(request.clone()).await.unwrap().into_inner();
+            told.extend(page.events.into_iter().filter_map(|event| event.payload));
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            request.page_token = page.next_page_token;
+        }
+        (told.len() >= count).then_some(told)
+    })
+    .await
 }
 
 pub(crate) fn new_request_id() -> String {
