@@ -37,7 +37,7 @@ const BELOW: [(&str, &str); 5] = [
 ];
 
 /// Where the role over the unit itself does not do: it has to reach it from above.
-const FROM_ABOVE: [&str; 1] = ["DecideObligationRequest"];
+const FROM_ABOVE: [&str; 2] = ["CreateDecision", "DecideObligationRequest"];
 
 fn now() -> DateTime<Utc> {
     "2026-05-20T02:00:00Z".parse().unwrap()

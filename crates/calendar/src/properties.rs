@@ -198,6 +198,22 @@ proptest! {
     }
 
     #[test]
+    fn counting_working_days_is_counting_them_one_by_one(
+        said in amendments(),
+        from in prop_oneof![9 => days_from("2023-06-01", 2_800), 1 => dates()],
+        to in prop_oneof![
+            9 => days_from("2023-06-01", 2_800),
+            1 => prop_oneof![dates(), days_from("2299-01-01", 800)],
+        ],
+    ) {
+        let calendar = with_calendar(|calendar| calendar.amended(said).expect("no month of rest"));
+        let counted = date("2299-12-31").min(to);
+        let days = from.iter_days().skip(1).take_while(|day| *day <= counted);
+        let worked = days.filter(|day| calendar.is_working(*day)).count();
+        prop_assert_eq!(calendar.working_days_between(from, to) as usize, worked);
+    }
+
+    #[test]
     fn adding_working_days_is_monotone_in_both_arguments(
         from in dates(),
         later in 0..40_u64,

@@ -264,6 +264,15 @@ pub struct WorkingCalendar {
     days: BTreeMap<NaiveDate, Amended>,
     official_years: BTreeSet<i32>,
     version: String,
+    /// The days that are not what their weekday makes them, by date: what counting looks at.
+    exceptions: Exceptions,
+}
+
+/// Days from Monday to Friday that are not worked, and days of rest that are; each by date.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Exceptions {
+    off: Vec<NaiveDate>,
+    worked: Vec<NaiveDate>,
 }
 
 impl WorkingCalendar {
@@ -324,7 +333,9 @@ impl WorkingCalendar {
             .filter(|year| statutory::days_off(*year).iter().all(|off| official(&off.chief)))
             .collect();
         let version = fingerprint(days.values());
-        let calendar = Self { days, official_years, version };
+        let exceptions = Exceptions::default();
+        let mut calendar = Self { days, official_years, version, exceptions };
+        calendar.exceptions = calendar.exceptions();
         let worked = |date: &NaiveDate| calendar.is_working(*date);
         // No rest is that long by law alone, so one that is holds a day that something was said of.
         let endless = |said: &NaiveDate| {
@@ -336,6 +347,16 @@ impl WorkingCalendar {
             Some(from) => Err(CalendarError::NoWorkingDay { from }),
             None => Ok(calendar),
         }
+    }
+
+    fn exceptions(&self) -> Exceptions {
+        let computed = (FIRST.year()..=LAST.year()).flat_map(statutory::days_off);
+        let special: BTreeSet<_> =
+            self.days.keys().copied().chain(computed.map(|off| off.day.date)).collect();
+        let other = |date: &NaiveDate| self.is_working(*date) == is_weekend(*date);
+        let (worked, off) =
+            special.into_iter().filter(other).partition(|date| self.is_working(*date));
+        Exceptions { off, worked }
     }
 
     /// A fingerprint of all that was said of days: 16 hexadecimal digits, the same whatever the order, another
@@ -418,9 +439,21 @@ impl WorkingCalendar {
     }
 
     /// How many working days there are after `after`, up to and with `through`; 0 where that is no day at all.
+    /// Takes hardly longer for two centuries than for a week.
     pub fn working_days_between(&self, after: NaiveDate, through: NaiveDate) -> u32 {
-        // Clamped to some 146,000 days, so the count fits.
-        stretch(after, through).map(|date| u32::from(self.is_working(date))).sum()
+        let days = self.worked_through(through).saturating_sub(self.worked_through(after));
+        // Of some 146,000 days.
+        u32::try_from(days).unwrap_or(u32::MAX)
+    }
+
+    /// How many working days there are up to and with `date`, from where counting begins.
+    fn worked_through(&self, date: NaiveDate) -> usize {
+        let until = |days: &[NaiveDate]| days.partition_point(|day| *day <= date);
+        let days = (date.min(LAST) - FIRST).num_days() + 1;
+        // Counting begins on a Monday. Before it there is nothing to count.
+        let days = usize::try_from(days).unwrap_or_default();
+        let weekdays = days / 7 * 5 + (days % 7).min(5);
+        weekdays + until(&self.exceptions.worked) - until(&self.exceptions.off)
     }
 
     /// The days after `after`, up to and with `through`, that are not worked, and what they are: what an
@@ -973,6 +1006,8 @@ mod tests {
         assert_eq!(calendar.working_days_between(NaiveDate::MAX, NaiveDate::MAX), 0);
         let all = calendar.working_days_between(NaiveDate::MIN, NaiveDate::MAX);
         assert_eq!(all, calendar.working_days_between(date("1899-12-31"), date("2299-12-31")));
+        assert_eq!(calendar.working_days_between(date("1899-12-31"), date("1900-01-06")), 4);
+        assert_eq!(calendar.working_days_between(date("2299-12-31"), NaiveDate::MAX), 0);
         calendar.day(NaiveDate::MIN);
         calendar.day(NaiveDate::MAX);
     }

@@ -17,7 +17,7 @@ pub(crate) use decision::{
     answer, concerned, decision, decision_id, decision_reach, extent_field, obligation_request,
     request_name, request_states, revocation, until_field,
 };
-pub(crate) use dossier::{RowProblem, dossier, fitting, is_field, summary};
+pub(crate) use dossier::{RowProblem, ShownDossier, dossier, fitting, is_field, summary};
 pub(crate) use explanation::act;
 pub(crate) use obligation::{RateOf, Shown, rank_by, standings};
 pub(crate) use owed_calendar::owed_calendar;
@@ -91,11 +91,6 @@ pub(crate) fn regime_id(name: &str, value: &str) -> Result<RegimeId, Status> {
 
 /// A regime's name in a field that may be empty.
 pub(crate) fn optional_regime(name: &str, value: &str) -> Result<Option<RegimeId>, Status> {
-    if value.is_empty() { Ok(None) } else { regime_id(name, value).map(Some) }
-}
-
-/// A regime's name in a field that may be empty.
-pub(crate) fn optional_regime_id(name: &str, value: &str) -> Result<Option<RegimeId>, Status> {
     if value.is_empty() { Ok(None) } else { regime_id(name, value).map(Some) }
 }
 

@@ -186,6 +186,7 @@ fn refused(refusal: &Refusal, fields: &Fields) -> Status {
         Refusal::Submitted => precondition(R::AlreadySubmitted),
         Refusal::Closed => precondition(R::ObligationClosed),
         Refusal::NoDueTime => precondition(R::NoDueTime),
+        Refusal::NothingToExplain(_) => precondition(R::NothingToExplain),
         Refusal::NotLater => bad_field_for(R::NotLater, fields.until, refusal),
         Refusal::UnknownDecision(id) => {
             named(Code::NotFound, R::DecisionNotFound, format!("decisions/{id}"))

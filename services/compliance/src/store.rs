@@ -12,7 +12,7 @@ mod request_row;
 mod sweep_row;
 
 pub use calendar_row::Amending;
-pub use decision_row::{DecisionFilter, DecisionKey, Reach};
+pub use decision_row::{DecisionFilter, DecisionKey, Regimes};
 pub use dossier_row::{DossierChange, DossierKey};
 pub use due_change_row::DueChangeKey;
 pub use notice_row::{NoticeKey, Told};

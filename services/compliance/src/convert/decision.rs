@@ -1,6 +1,7 @@
 //! pb ⇄ domain: decisions on obligations, and what units ask.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Months, NaiveDate, Utc};
+use dunghan_calendar::zone;
 use dunghan_hierarchy::{Hierarchy, UnitId};
 use dunghan_proto::compliance as pb;
 use dunghan_proto::compliance::decision::Outcome as PbOutcome;
@@ -25,6 +26,9 @@ const MOST_REASON: usize = 2000;
 const MOST_WORKING_DAYS: u16 = 250;
 /// Of what a decision concerns, so many are listed.
 const MOST_CONCERNED: usize = 1000;
+/// How far ahead a decision may reach, in months: the days from which something is due, and a new due date.
+const MOST_AHEAD: u32 = 36;
+const MOST_EXTENDED: u32 = 24;
 
 /// A decision's name in a field that has to be there.
 pub(crate) fn decision_id(name: &str, value: &str) -> Result<Uuid, Status> {
@@ -56,7 +60,7 @@ pub(crate) fn decision(
 ) -> Result<Decision, Status> {
     let (unit, regime) = decision_reach(request)?;
     let value = field::required("decision", request.decision.as_ref())?;
-    let extent = extent(value)?;
+    let extent = extent(value, now)?;
     if regime.is_none() && matches!(extent, Extent::Period(_)) {
         // Regimes of different windows mean different days by it.
         return field::required("decision.regime", None);
@@ -64,13 +68,14 @@ pub(crate) fn decision(
     let outcome = match field::required("decision.outcome", value.outcome.as_ref())? {
         PbOutcome::Waiver(pb::Waiver {}) => Outcome::Waiver,
         PbOutcome::Extension(extension) => {
-            Outcome::Extension { until: until(extension)?, afterwards: false }
+            Outcome::Extension { until: until(extension, now)?, afterwards: false }
         }
     };
     Ok(Decision {
         id: Uuid::now_v7(),
         unit,
         subtree: value.subtree,
+        below_only: false,
         regime,
         extent,
         outcome,
@@ -84,7 +89,23 @@ pub(crate) fn decision(
     })
 }
 
-fn extent(value: &pb::Decision) -> Result<Extent, Status> {
+/// Refuses a day that lies so far ahead that it is a slip of the pen.
+fn not_too_far(
+    name: &str,
+    day: NaiveDate,
+    months: u32,
+    now: DateTime<Utc>,
+) -> Result<NaiveDate, Status> {
+    let last = zone::civil_date(now).checked_add_months(Months::new(months));
+    match last {
+        Some(last) if last < day => {
+            Err(bad_field(name, format!("must not lie more than {} years ahead", months / 12)))
+        }
+        _ => Ok(day),
+    }
+}
+
+fn extent(value: &pb::Decision, now: DateTime<Utc>) -> Result<Extent, Status> {
     const FROM: &str = "decision.due_from_date";
     const THROUGH: &str = "decision.due_through_date";
     let from = field::date(FROM, value.due_from_date.as_ref())?;
@@ -100,10 +121,11 @@ fn extent(value: &pb::Decision) -> Result<Extent, Status> {
         (None, None) => return field::required("decision.period", None),
         (from, through) => (field::required(FROM, from)?, field::required(THROUGH, through)?),
     };
+    not_too_far(FROM, from, MOST_AHEAD, now)?;
     if through < from {
         return Err(bad_field(THROUGH, "lies before due_from_date"));
     }
-    let latest = from.checked_add_months(chrono::Months::new(12)).unwrap_or(NaiveDate::MAX);
+    let latest = from.checked_add_months(Months::new(12)).unwrap_or(NaiveDate::MAX);
     if latest < through {
         return Err(bad_field(THROUGH, "must not lie more than a year after due_from_date"));
     }
@@ -128,12 +150,13 @@ pub(crate) fn extent_field(extent: Extent) -> &'static str {
     }
 }
 
-fn until(extension: &pb::Extension) -> Result<Until, Status> {
+fn until(extension: &pb::Extension, now: DateTime<Utc>) -> Result<Until, Status> {
     match field::required("decision.extension.until", extension.until.as_ref())? {
         PbUntil::DueDate(day) => {
             const FIELD: &str = "decision.extension.due_date";
             let day = field::date(FIELD, Some(day))?;
-            field::required(FIELD, day).map(Until::Date)
+            let day = field::required(FIELD, day)?;
+            not_too_far(FIELD, day, MOST_EXTENDED, now).map(Until::Date)
         }
         PbUntil::WorkingDays(days) => {
             let days = u16::try_from(*days).ok();
@@ -190,6 +213,7 @@ impl From<&Decision> for pb::Decision {
             name: decision.name(),
             scope: decision.unit.to_string(),
             subtree: decision.subtree,
+            below_only: decision.below_only,
             regime: text(decision.regime.as_ref().map(ToString::to_string)),
             period,
             due_from_date: days.0,
@@ -240,6 +264,7 @@ pub(crate) fn obligation_request(
     const DAY: &str = "obligation_request.asked_due_date";
     let value = field::required("obligation_request", request.obligation_request.as_ref())?;
     let day = field::date(DAY, value.asked_due_date.as_ref())?;
+    let day = day.map(|day| not_too_far(DAY, day, MOST_EXTENDED, now)).transpose()?;
     let asked = match PbKind::try_from(value.kind) {
         Ok(PbKind::Extension) => Asked::Extension(field::required(DAY, day)?),
         Ok(PbKind::SystemFailure) => Asked::SystemFailure(field::required(DAY, day)?),
@@ -276,9 +301,10 @@ pub(crate) fn answer(
         document => characters("document", document, MOST_DOCUMENT)?,
     };
     let answer = characters("answer", &request.answer, MOST_REASON)?;
+    let due = field::date("due_date", request.due_date.as_ref())?;
     Ok(Answer {
         grant: request.grant,
-        due: field::date("due_date", request.due_date.as_ref())?,
+        due: due.map(|day| not_too_far("due_date", day, MOST_EXTENDED, now)).transpose()?,
         document,
         decided: Decided { author: author.to_owned(), time: now, answer },
     })

@@ -2,18 +2,26 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use dunghan_calendar::{Completion, Period, zone};
-use dunghan_hierarchy::UnitId;
+use dunghan_hierarchy::{Hierarchy, UnitId};
 use dunghan_proto::compliance as pb;
 use dunghan_proto::compliance::ErrorReason;
 use dunghan_rpc::field;
 use prost::Message as _;
 
-use super::{MOST_PERIOD_BYTES, Shown, normal};
-use crate::domain::calendar::{Calendar, area};
+use super::{MOST_PERIOD_BYTES, normal};
+use crate::domain::calendar::{Calendar, Calendars, area};
 use crate::domain::dossier::{Basis, Channel, Dossier, DossierName, Outcome, Resolution};
 use crate::domain::summary::{Counts, Summary};
 
-impl Shown<'_> {
+/// How a dossier is shown: at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShownDossier<'a> {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) hierarchy: &'a Hierarchy,
+    pub(crate) calendars: &'a Calendars,
+}
+
+impl ShownDossier<'_> {
     pub(crate) fn dossier(&self, dossier: &Dossier) -> pb::Dossier {
         let outcome = |basis| pb_outcome(dossier.outcome(basis, self.at)).into();
         let known =

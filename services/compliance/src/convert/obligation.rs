@@ -9,11 +9,12 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::count;
-use crate::domain::calendar::Calendars;
 use crate::domain::consequence::Consequence;
-use crate::domain::obligation::{CloseReason, Obligation, Standing, soon};
+use crate::domain::editions::Editions;
+use crate::domain::obligation::{CloseReason, Obligation, Standing};
 use crate::domain::rate::{RankBy, Rate};
 use crate::domain::regime::RegimeId;
+use crate::domain::soon::Soon;
 
 /// A decision's name; empty for none.
 pub(super) fn decision_name(id: Option<Uuid>) -> String {
@@ -87,7 +88,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) at: DateTime<Utc>,
     pub(crate) family: Family,
     pub(crate) hierarchy: &'a Hierarchy,
-    pub(crate) calendars: &'a Calendars,
+    pub(crate) editions: &'a Editions,
+    pub(crate) soon: &'a Soon,
 }
 
 impl Shown<'_> {
@@ -96,8 +98,9 @@ impl Shown<'_> {
         let cut_off = name.period.window(self.family).cut_off;
         let view = self.hierarchy.unit(name.unit, cut_off);
         let receipt = obligation.receipt.filter(|receipt| receipt.time <= self.at);
-        let calendar = self.calendars.of(obligation.area());
-        let soon = soon(self.at, calendar);
+        let calendar = &self.editions.of(obligation, self.at).days;
+        let soon = self.soon.of(obligation.area());
+        let waived = obligation.waived.filter(|waived| waived.time <= self.at);
         let returned = obligation.returned.filter(|returned| returned.time <= self.at);
         let closed = obligation.closed.filter(|closed| closed.time <= self.at);
         let passed = obligation.passed.filter(|passed| passed.time <= self.at);
@@ -122,7 +125,7 @@ impl Shown<'_> {
             receiving_unit: obligation.receiver.map_or_else(String::new, |unit| unit.to_string()),
             original_due_time: obligation.original_due.map(field::pb_time),
             extension: decision_name(obligation.extension),
-            waiver: decision_name(obligation.waived.map(|waived| waived.decision)),
+            waiver: decision_name(waived.map(|waived| waived.decision)),
             return_due_time: returned.map(|returned| field::pb_time(returned.due)),
             close_time: closed.map(|closed| field::pb_time(closed.time)),
             close_reason: closed

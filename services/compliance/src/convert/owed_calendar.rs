@@ -10,13 +10,9 @@ pub(crate) fn owed_calendar<'a>(
     entries: impl IntoIterator<Item = Entry<'a>>,
 ) -> String {
     let mut calendar = Calendar::empty();
-    for (key, value) in [
-        ("VERSION", "2.0"),
-        ("PRODID", "-//dunghan//compliance//VI"),
-        ("CALSCALE", "GREGORIAN"),
-        // Whoever reads it again replaces what it read before.
-        ("METHOD", "PUBLISH"),
-    ] {
+    for (key, value) in
+        [("VERSION", "2.0"), ("PRODID", "-//dunghan//compliance//VI"), ("CALSCALE", "GREGORIAN")]
+    {
         calendar.append_property(Property::new(key, value));
     }
     calendar.name(&format!("Báo cáo phải gửi – {unit_name}"));

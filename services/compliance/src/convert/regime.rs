@@ -25,6 +25,19 @@ fn invalid(name: &str, why: impl ToString) -> Status {
     bad_field_for(ErrorReason::InvalidRegime, name, why)
 }
 
+/// A text of one line that may not be longer than `most` bytes.
+fn line(name: &str, value: &str, most: usize) -> Result<String, Status> {
+    one_line(name, field::text(name, value, most)?)
+}
+
+/// Refuses what would begin a line, or do worse, wherever it is printed.
+fn one_line(name: &str, value: String) -> Result<String, Status> {
+    if value.chars().any(char::is_control) {
+        return Err(invalid(name, "must be one line"));
+    }
+    Ok(value)
+}
+
 /// The regime of a CreateRegime; whether its parts agree, and what its family adds, is the domain's to say.
 pub(crate) fn stated(value: &pb::Regime, now: DateTime<Utc>) -> Result<Stated, Status> {
     let frequency = match value.frequency() {
@@ -60,8 +73,8 @@ pub(crate) fn stated(value: &pb::Regime, now: DateTime<Utc>) -> Result<Stated, S
     };
     let regime = Regime {
         id: given("regime.name", &value.name)?.parse().map_err(|e| invalid("regime.name", e))?,
-        display_name: field::text("regime.display_name", &value.display_name, NAME)?,
-        legal_basis: field::text("regime.legal_basis", &value.legal_basis, 4 * NAME)?,
+        display_name: line("regime.display_name", &value.display_name, NAME)?,
+        legal_basis: line("regime.legal_basis", &value.legal_basis, 4 * NAME)?,
         illustrative: value.illustrative,
         schedule,
         family: Family::default(),
@@ -141,7 +154,8 @@ fn receiver(of: &str, unit_name: &str, level: &str, agency: &str) -> Result<Rece
             level.parse().map(Receiver::Above).map_err(|e| invalid(&field, e))
         }
         ("", "", agency) if !agency.is_empty() => {
-            characters(&format!("{of}.receiving_agency"), agency, NAME).map(Receiver::Agency)
+            let name = format!("{of}.receiving_agency");
+            one_line(&name, characters(&name, agency, NAME)?).map(Receiver::Agency)
         }
         ("", "", "") => field::required(&format!("{of}.receiving_unit"), None),
         _ => Err(invalid(

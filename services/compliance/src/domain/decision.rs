@@ -82,6 +82,9 @@ pub struct Decision {
     pub unit: UnitId,
     /// On all that was below the unit on the cut-off day too.
     pub subtree: bool,
+    /// On what was below the unit and not on the unit itself: whoever decides only for themselves and those below does not
+    /// excuse themselves.
+    pub below_only: bool,
     /// Only under this regime; none: under all.
     pub regime: Option<RegimeId>,
     /// For which periods.
@@ -125,6 +128,9 @@ pub enum Refusal {
     /// All of it is closed.
     #[error("what is concerned is closed: nobody owes it any more")]
     Closed,
+    /// It is neither late nor missing.
+    #[error("{0} is neither late nor missing: there is nothing to explain")]
+    NothingToExplain(ObligationName),
     /// None of it has a due time.
     #[error("what is concerned has no due time")]
     NoDueTime,
@@ -187,8 +193,10 @@ impl Decision {
     /// Whether it speaks of an obligation, whatever became of that.
     pub fn concerns(&self, obligation: &Obligation) -> bool {
         let name = &obligation.name;
-        let of_unit =
-            name.unit == self.unit || self.subtree && obligation.path.contains(&self.unit);
+        let of_unit = match name.unit == self.unit {
+            true => !self.below_only,
+            false => self.subtree && obligation.path.contains(&self.unit),
+        };
         of_unit
             && self.regime.as_ref().is_none_or(|regime| *regime == name.regime)
             && match self.extent {
@@ -246,7 +254,7 @@ impl Decision {
     }
 
     /// The due time that it gives to an obligation; none with a waiver, and where there is no due time.
-    fn until(&self, obligation: &Obligation, calendars: &Calendars) -> Option<DateTime<Utc>> {
+    pub fn until(&self, obligation: &Obligation, calendars: &Calendars) -> Option<DateTime<Utc>> {
         let Outcome::Extension { until, .. } = self.outcome else { return None };
         let original = last_day(obligation.original_due)?;
         let day = match until {
@@ -359,10 +367,7 @@ impl Decision {
         if effect.changed.is_empty() && !later {
             return Err(self.nothing(&left, regimes, calendars));
         }
-        effect.concerned.sort_by(|a, b| {
-            let key = |one: &Concerned| (one.unit_code.clone(), one.name.clone());
-            key(a).cmp(&key(b))
-        });
+        effect.concerned.sort_by(|a, b| (&a.unit_code, &a.name).cmp(&(&b.unit_code, &b.name)));
         self.concerned = effect.changed.len() as u64;
         Ok(effect)
     }
@@ -429,7 +434,9 @@ impl Decision {
             return Err(Refusal::Revoked(self.id));
         }
         let mut effect = Effect::default();
-        for mut obligation in held {
+        // What is closed follows nothing; should it be owed again, it does so by what is in force then.
+        let is_owed = |one: &Obligation| one.closed.is_none_or(|one| revocation.time < one.time);
+        for mut obligation in held.into_iter().filter(is_owed) {
             let Some(regime) = regimes.get(&obligation.name.regime) else { continue };
             let before = obligation.clone();
             let waived = before.waived.is_some();
@@ -488,7 +495,11 @@ pub fn apply(
         others.min_by_key(|decision| order(decision)).map(Decision::waived)
     });
 
-    let extensions = holding().filter(|decision| decision.extends(received));
+    // Who is excused is left alone by what is decided afterwards.
+    let excused = obligation.waived.map(|waived| (waived.time, waived.decision));
+    let extensions = holding().filter(|decision| {
+        decision.extends(received) && excused.is_none_or(|excused| order(decision) < excused)
+    });
     let extensions = extensions.filter_map(|one| Some((one.until(&before, calendars)?, one)));
     // Of two that reach as far, the one that was there first.
     let furthest = extensions.max_by_key(|(until, one)| (*until, Reverse(order(one))));
@@ -572,6 +583,7 @@ mod tests {
             id: Uuid::now_v7(),
             unit: name.unit,
             subtree: false,
+            below_only: false,
             regime: Some(name.regime),
             extent: Extent::Period(name.period),
             outcome,
@@ -987,12 +999,12 @@ mod tests {
                     Step::Submit => {
                         let receipt = Some(Receipt { report: Uuid::nil(), time: now });
                         let sequence = one.sequence + 1;
-                        one.learn(&Evidence { sequence, receipt, returned: None });
+                        one.learn(&Evidence { sequence, receipt, returned: None }, &calendars);
                         None
                     }
                     Step::TakeBack => {
                         let sequence = one.sequence + 1;
-                        one.learn(&Evidence { sequence, receipt: None, returned: None });
+                        one.learn(&Evidence { sequence, receipt: None, returned: None }, &calendars);
                         let left: Vec<_> =
                             all.iter().filter(|one| one.revoked.is_none()).cloned().collect();
                         apply(&left, &mut one, &cds(), &calendars);

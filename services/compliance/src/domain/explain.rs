@@ -8,8 +8,8 @@ use crate::domain::decision::{Decision, Outcome, Until};
 use crate::domain::due_change::{Cause, DueChange};
 use crate::domain::notice::{Notice, Topic};
 use crate::domain::obligation::{CloseReason, Obligation, Standing};
-use crate::domain::owed::{is_estimated, last_day};
-use crate::domain::regime::{Debtors, Regime, Schedule};
+use crate::domain::owed::{counted_after, is_original_estimated, last_day};
+use crate::domain::regime::{Debtors, Regime, RuleFamily, Schedule};
 use crate::domain::request::{Asked, ObligationRequest, State};
 use crate::domain::wording;
 
@@ -74,8 +74,8 @@ pub struct Grounds<'a> {
     pub obligation: &'a Obligation,
     /// By which rule it is owed.
     pub regime: &'a Regime,
-    /// The document of the family of rules that the regime follows; empty where it follows none.
-    pub family_basis: &'a str,
+    /// The family of rules that the regime follows.
+    pub family: Option<&'a RuleFamily>,
     /// The unit's name on the cut-off day.
     pub unit_name: &'a str,
     /// Its level on that day.
@@ -129,19 +129,19 @@ fn because(reason: &str) -> String {
 }
 
 impl Grounds<'_> {
-    /// The days between cut-off and due date that do not count, with why; none where the due date is a fixed one.
+    /// The days that do not count, with why: those between cut-off and due date where working days are counted; those over
+    /// which a fixed day was moved; none where a fixed day stays.
     pub fn skipped_days(&self) -> Vec<(NaiveDate, Day)> {
-        self.skipped_through(self.obligation.due)
+        let counts = matches!(self.rule(), Some(DueRule::WorkingDaysAfterCutOff(_)));
+        // An extension of a fixed day is counted from where that was moved to.
+        let due = if counts { self.obligation.due } else { self.obligation.original_due };
+        self.skipped_through(due)
     }
 
     fn skipped_through(&self, due: Option<DateTime<Utc>>) -> Vec<(NaiveDate, Day)> {
-        let cut_off = self.regime.window(self.obligation.name.period).cut_off;
-        match due {
-            Some(due) if self.counts_working_days() => {
-                self.calendar.skipped(cut_off, last_day(due))
-            }
-            _ => Vec::new(),
-        }
+        let after = counted_after(self.obligation, self.regime, self.calendar);
+        let ends = after.zip(due.map(last_day));
+        ends.map_or_else(Vec::new, |(after, through)| self.calendar.skipped(after, through))
     }
 
     /// By which rule the due date was fixed.
@@ -150,8 +150,19 @@ impl Grounds<'_> {
         tier.and_then(|tier| tier.due.of(self.obligation.level))
     }
 
-    fn counts_working_days(&self) -> bool {
-        matches!(self.rule(), Some(DueRule::WorkingDaysAfterCutOff(_)))
+    /// That what the regime does not say itself is its family's.
+    fn family_line(&self) -> Option<String> {
+        let Self { regime, obligation, .. } = *self;
+        let family = self.family.filter(|family| family.legal_basis != regime.legal_basis)?;
+        let due = match regime.schedule {
+            Schedule::Every(frequency) => {
+                let of = family.rule(frequency, obligation.tier, Some(obligation.level));
+                of.is_some_and(|of| self.rule() == Some(of.rule))
+            }
+            Schedule::Once(_) => false,
+        };
+        let what = if due { " và thời hạn gửi" } else { "" };
+        Some(format!("Thời gian chốt số liệu{what} áp dụng theo {}.", family.legal_basis))
     }
 
     /// What was done with the report by the moment explained.
@@ -236,12 +247,7 @@ impl Grounds<'_> {
         let mut lines = vec![self.standing_line()];
         lines.extend(self.end_line());
         lines.push(format!("Căn cứ: {}{illustrative}.", regime.legal_basis));
-        if !self.family_basis.is_empty() && self.family_basis != regime.legal_basis {
-            lines.push(format!(
-                "Thời gian chốt số liệu và thời hạn gửi áp dụng theo {}.",
-                self.family_basis
-            ));
-        }
+        lines.extend(self.family_line());
         lines.push(format!("Đối tượng báo cáo: {}.", self.owed_because()));
         lines.push(self.window_line());
         lines.extend(self.due_lines());
@@ -377,8 +383,16 @@ impl Grounds<'_> {
         let Some(original) = obligation.original_due else {
             return vec!["Thời hạn gửi: văn bản yêu cầu báo cáo không quy định.".to_owned()];
         };
-        let rule = self.rule().map(|rule| format!(" ({})", wording::due_rule(rule)));
+        let after = counted_after(obligation, self.regime, self.calendar);
         let skipped = self.skipped_through(Some(original));
+        let rule = self.rule().map(|rule| {
+            let moved = match rule {
+                DueRule::WorkingDaysAfterCutOff(_) => "",
+                _ if skipped.is_empty() => "",
+                _ => ", chuyển sang ngày làm việc tiếp theo",
+            };
+            format!(" ({}{moved})", wording::due_rule(rule))
+        });
         let days: Vec<_> = skipped
             .iter()
             .map(|(day, what)| format!("{} - {}", date(*day), wording::day_off(*day, what)))
@@ -388,14 +402,14 @@ impl Grounds<'_> {
         if !days.is_empty() {
             line += &format!(" Không tính các ngày nghỉ: {}.", days.join("; "));
         }
-        if is_estimated(obligation, self.regime, self.calendar) {
+        if is_original_estimated(obligation, self.regime, self.calendar) {
             line += " Lịch nghỉ là dự kiến, chưa có quyết định.";
         }
         let mut lines = vec![line];
         if obligation.due != Some(original) {
             lines.push(format!("Thời hạn đang áp dụng: {}.", until(obligation.due)));
         }
-        if self.counts_working_days() {
+        if after.is_some() {
             let whose = match self.calendar_area {
                 "" => "lịch chung của cả nước".to_owned(),
                 area => format!("lịch áp dụng tại {}", wording::within_sentence(area)),
@@ -405,17 +419,18 @@ impl Grounds<'_> {
         lines
     }
 
-    /// The document of a decision, by the name of the decision.
-    fn document(&self, reference: &str) -> Option<&str> {
+    /// A decision, by its name.
+    fn decision(&self, reference: &str) -> Option<&Decision> {
         let id = reference.strip_prefix("decisions/")?;
         let found = self.decisions.iter().find(|(decision, _)| decision.id.to_string() == id);
-        found.map(|(decision, _)| decision.document.as_str())
+        found.map(|(decision, _)| decision)
     }
 
     fn change_lines(&self) -> Vec<String> {
         let line = |change: &DueChange| {
-            let document = self.document(&change.reference);
-            let by = document.map_or_else(String::new, |document| format!(" theo {document}"));
+            let decision = self.decision(&change.reference);
+            let by = decision.map_or_else(String::new, |one| format!(" theo {}", one.document));
+            let waiver = decision.is_some_and(|one| one.outcome == Outcome::Waiver);
             let what = match change.cause {
                 Cause::CalendarAmended => {
                     let number = change.reference.rsplit_once("/amendments/");
@@ -425,16 +440,23 @@ impl Grounds<'_> {
                     format!("do lịch làm việc được điều chỉnh{number}")
                 }
                 Cause::Extension => format!("do được gia hạn{by}"),
+                Cause::ExtensionRevoked if waiver => {
+                    format!("do thu hồi việc miễn gửi báo cáo{by}")
+                }
                 Cause::ExtensionRevoked => format!("do thu hồi việc gia hạn{by}"),
                 Cause::UnitChanged => {
                     "do cấp hoặc địa bàn của đơn vị tại ngày chốt số liệu được xác định lại"
                         .to_owned()
                 }
             };
+            let old = if waiver && change.old.is_none() {
+                "được miễn gửi báo cáo".to_owned()
+            } else {
+                until(change.old)
+            };
             format!(
-                "- Lúc {}: từ {} thành {}, {what}{}.",
+                "- Lúc {}: từ {old} thành {}, {what}{}.",
                 zone::format_vi(change.create_time),
-                until(change.old),
                 until(change.new),
                 because(&change.reason)
             )
@@ -579,7 +601,7 @@ fn section(heading: &str, lines: impl Iterator<Item = String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use dunghan_calendar::Frequency;
+    use dunghan_calendar::{DayOffPolicy, Frequency};
     use dunghan_hierarchy::UnitId;
     use uuid::Uuid;
 
@@ -590,6 +612,7 @@ mod tests {
     use crate::domain::obligation::tests::{obligation, time};
     use crate::domain::obligation::{Closed, Passed, Receipt, Returned, Waived};
     use crate::domain::regime::tests::{day, regime};
+    use crate::domain::regime::{DueRules, FamilyDue};
     use crate::domain::request::{Decided, RequestName};
 
     const DUE: &str = "2026-05-20T00:00:00+07:00";
@@ -606,9 +629,11 @@ mod tests {
     /// What some obligations have besides.
     #[derive(Default)]
     struct More<'a> {
-        family_basis: &'a str,
+        family: Option<&'a RuleFamily>,
         calendar_area: &'a str,
         to_nobody: bool,
+        /// Due on that day, or on the next working day, and not some working days after the cut-off.
+        fixed: Option<DueRule>,
         notices: &'a [(Notice, String)],
         decisions: &'a [(Decision, String)],
         requests: &'a [ObligationRequest],
@@ -618,11 +643,15 @@ mod tests {
 
     fn text(obligation: &Obligation, at: &str, more: More<'_>) -> String {
         let calendar = official().unwrap();
-        let regime = regime(Schedule::Every(Frequency::Month), "2026-05-01", None);
+        let mut regime = regime(Schedule::Every(Frequency::Month), "2026-05-01", None);
+        if let Some(rule) = more.fixed {
+            regime.tiers[0].due = DueRules::same(Some(rule));
+            regime.day_off = DayOffPolicy::NextWorkingDay;
+        }
         let grounds = Grounds {
             obligation,
             regime: &regime,
-            family_basis: more.family_basis,
+            family: more.family,
             unit_name: "Phường Trí Quả",
             level: Some(Level::Commune),
             scope_name: "",
@@ -675,6 +704,7 @@ mod tests {
             id: Uuid::nil(),
             unit: owed.unit,
             subtree: false,
+            below_only: false,
             regime: Some(owed.regime),
             extent: Extent::Period(owed.period),
             outcome: Outcome::Extension { until, afterwards: false },
@@ -904,6 +934,7 @@ mod tests {
         let decision = Decision {
             unit: UnitId::new("nso", "24", None),
             subtree: true,
+            below_only: false,
             outcome: Outcome::Waiver,
             ..extension(Until::WorkingDays(1), "2026-05-18T08:00:00+07:00")
         };
@@ -1063,14 +1094,11 @@ mod tests {
     #[test]
     fn who_sends_on_owes_for_having_received() {
         let owed = Obligation { tier: 2, ..obligation(Some(DUE)) };
+        let family = family(Frequency::Month, 2, Level::Commune);
         let found = text(
             &owed,
             "2026-05-19T08:00:00+07:00",
-            More {
-                family_basis: "Thông tư số 06/2025/TT-TTCP của Thanh tra Chính phủ",
-                to_nobody: true,
-                ..More::default()
-            },
+            More { family: Some(&family), to_nobody: true, ..More::default() },
         );
         let lines: Vec<_> = found.lines().collect();
         assert_eq!(
@@ -1087,5 +1115,89 @@ mod tests {
             "Đối tượng báo cáo: đơn vị nhận báo cáo của bước 01, tổng hợp và gửi tiếp (bước 02), xác \
              định tại ngày 14/05/2026."
         );
+    }
+
+    /// A family in which reports of a level are due three working days after the cut-off.
+    fn family(frequency: Frequency, tier: u8, level: Level) -> RuleFamily {
+        let rule = DueRule::WorkingDaysAfterCutOff(3);
+        let due = FamilyDue { frequency, tier, level: Some(level), rule, unless_stated: true };
+        RuleFamily {
+            id: "tt06-2025-ttcp".to_owned(),
+            legal_basis: "Thông tư số 06/2025/TT-TTCP của Thanh tra Chính phủ".to_owned(),
+            from: None,
+            through: None,
+            window: Family::Nd09,
+            cut_off_as_declared: false,
+            due: vec![due],
+            note: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_family_is_named_for_the_due_day_only_where_the_due_day_is_the_familys() {
+        let owed = obligation(Some(DUE));
+        let line = |family: &RuleFamily, fixed| {
+            let more = More { family: Some(family), fixed, ..More::default() };
+            let found = text(&owed, "2026-05-19T08:00:00+07:00", more);
+            found.lines().nth(2).unwrap().to_owned()
+        };
+        let both = "Thời gian chốt số liệu và thời hạn gửi áp dụng theo Thông tư số 06/2025/TT-TTCP của \
+                    Thanh tra Chính phủ.";
+        let window_alone = both.replace(" và thời hạn gửi", "");
+        let of = |tier, level| family(Frequency::Month, tier, level);
+        assert_eq!(line(&of(1, Level::Commune), None), both);
+        // It says nothing of this tier, of this level, of reports this often; or the regime says otherwise.
+        assert_eq!(line(&of(2, Level::Commune), None), window_alone);
+        assert_eq!(line(&of(1, Level::Province), None), window_alone);
+        assert_eq!(line(&family(Frequency::Quarter, 1, Level::Commune), None), window_alone);
+        let other = DueRule::WorkingDaysAfterCutOff(4);
+        assert_eq!(line(&of(1, Level::Commune), Some(other)), window_alone);
+        // What is the regime's own document is not named twice.
+        let own =
+            RuleFamily { legal_basis: "Công văn số 1/VP".to_owned(), ..of(1, Level::Commune) };
+        assert!(line(&own, None).starts_with("Đối tượng báo cáo"));
+    }
+
+    #[test]
+    fn a_fixed_day_that_falls_on_days_off_is_explained_with_the_days_that_it_was_moved_over() {
+        let on = |day| DueRule::day_of_month(day, dunghan_calendar::DueMonth::Last).unwrap();
+        let of = |day, due| {
+            let more = More { fixed: Some(on(day)), ..More::default() };
+            let found = text(&obligation(Some(due)), "2026-05-17T08:00:00+07:00", more);
+            let lines: Vec<_> = found.lines().skip(4).map(str::to_owned).collect();
+            lines
+        };
+        assert_eq!(
+            of(16, "2026-05-19T00:00:00+07:00"),
+            [
+                "Thời hạn gửi: hết ngày 18/05/2026 (ngày 16 của tháng cuối kỳ báo cáo, chuyển sang ngày \
+                 làm việc tiếp theo). Không tính các ngày nghỉ: 16/05/2026 - Thứ Bảy; 17/05/2026 - Chủ \
+                 nhật.",
+                CALENDAR,
+            ]
+        );
+        // That the day is worked follows from the calendar too.
+        assert_eq!(
+            of(18, "2026-05-19T00:00:00+07:00"),
+            ["Thời hạn gửi: hết ngày 18/05/2026 (ngày 18 của tháng cuối kỳ báo cáo).", CALENDAR]
+        );
+    }
+
+    #[test]
+    fn a_waiver_that_was_revoked_is_told_as_a_waiver() {
+        let decision =
+            Decision { outcome: Outcome::Waiver, ..extension(Until::WorkingDays(1), DUE) };
+        let reference = decision.name();
+        let decisions: &[_] = &[(decision, "Phường Trí Quả".to_owned())];
+        let revoked = change(Cause::ExtensionRevoked, &reference, "cấp nhầm đối tượng");
+        let due_changes: &[_] = &[DueChange { old: None, new: Some(time(DUE)), ..revoked }];
+        let found = text(
+            &obligation(Some(DUE)),
+            "2026-05-21T08:00:00+07:00",
+            More { decisions, due_changes, ..More::default() },
+        );
+        let line = "- Lúc 08:00 ngày 18/05/2026: từ được miễn gửi báo cáo thành hết ngày 19/05/2026, do \
+                    thu hồi việc miễn gửi báo cáo theo Quyết định số 20/QĐ-UBND; lý do: cấp nhầm đối tượng.";
+        assert!(found.lines().any(|one| one == line), "{found}");
     }
 }

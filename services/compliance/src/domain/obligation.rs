@@ -135,7 +135,10 @@ pub struct Obligation {
     pub open_time: DateTime<Utc>,
     /// Before which the report must have been received, before any extension; none: no due time.
     pub original_due: Option<DateTime<Utc>>,
-    /// The same with the extension in force.
+    /// The number of the last amendment of the calendars when the original due time was computed or, of what was received,
+    /// when that was learnt: it was not measured anew since. 0: before any.
+    pub calendar_amendment: u64,
+    /// Before which it must have been received, with the extension in force.
     pub due: Option<DateTime<Utc>>,
     /// Counts the due times it has had, from 1.
     pub due_generation: i32,
@@ -283,18 +286,6 @@ impl Obligation {
         }
     }
 
-    /// Has the due time of `fresh`, which is the same obligation as it would be opened now, in a new generation where that
-    /// is another one. An extension that reaches further goes on holding. True where the due time moved.
-    pub fn move_due(&mut self, fresh: &Self, regime: &Regime, calendars: &Calendars) -> bool {
-        let extended = self.extension.and(self.due);
-        let due = match (fresh.original_due, extended) {
-            (Some(original), Some(extended)) => Some(original.max(extended)),
-            (original, _) => original,
-        };
-        self.original_due = fresh.original_due;
-        self.set_due(due, regime, calendars)
-    }
-
     /// Has another due time, in a new generation. True where it is another.
     pub fn set_due(
         &mut self,
@@ -303,27 +294,38 @@ impl Obligation {
         calendars: &Calendars,
     ) -> bool {
         let moved = self.due != due;
-        // What nobody was to be told of stays so: a period of the past that was loaded.
-        let silent = self.due.is_some() && self.tell.is_none();
         self.due = due;
         self.due_generation += i32::from(moved);
         // The grace is counted in working days too.
         let calendar = calendars.of(self.area());
-        let tell = self.due_date().and_then(|due| regime.tell_time(due, calendar));
-        self.tell = tell.filter(|_| !silent);
+        self.tell = self.due_date().and_then(|due| regime.tell_time(due, calendar));
         moved
     }
 
-    /// Takes in what submission says, if it is newer than what is known. True where it was.
-    pub fn learn(&mut self, evidence: &Evidence) -> bool {
+    /// Takes in what submission says, if it is newer than what is known. True where it was. By those calendars, as amended so
+    /// far, it is measured from then on where a report has come.
+    pub fn learn(&mut self, evidence: &Evidence, calendars: &Calendars) -> bool {
         if evidence.sequence <= self.sequence {
             return false;
         }
         self.sequence = evidence.sequence;
+        // What is closed has not followed the amendments made since.
+        if self.receipt.is_none() && evidence.receipt.is_some() && self.closed.is_none() {
+            self.calendar_amendment = calendars.amendment();
+        }
         self.receipt = evidence.receipt;
         self.returned = evidence.returned;
         self.follow_end();
         true
+    }
+
+    /// Whether its due time was let alone until now and is to be that of the calendars and decisions of now: the report was taken
+    /// back, whether or not it is there again; or one turns out to be there of a unit that had nobody after it.
+    pub fn is_measured_anew_by(&self, evidence: &Evidence) -> bool {
+        let time = |receipt: Option<Receipt>| receipt.map(|receipt| receipt.time);
+        let taken_back = self.receipt.is_some() && time(self.receipt) != time(evidence.receipt);
+        let abandoned = self.closed.is_some_and(|one| one.reason == CloseReason::NoSuccessor);
+        evidence.sequence > self.sequence && (taken_back || abandoned && evidence.receipt.is_some())
     }
 
     /// Is closed where nobody is left to hand anything over and nothing was, and is not where something turns out to have been.
@@ -404,6 +406,7 @@ pub(crate) mod tests {
             receiver: Some(UnitId::new("nso", "24", None)),
             open_time: time("2026-04-15T00:00:00+07:00"),
             original_due: due.map(time),
+            calendar_amendment: 0,
             due: due.map(time),
             due_generation: 1,
             tell: due.map(time),

@@ -32,7 +32,8 @@ use crate::domain::obligation::{
 };
 use crate::domain::regime::{Receiver, Regime};
 
-/// Grows whenever this rule becomes another: what was opened by the one before is looked at again.
+/// Grows whenever this rule becomes another: what was opened by the one before is planned anew at the next change of a unit,
+/// or at once where a migration sets the version that it was opened by to 0.
 const RULE: u32 = 1;
 
 /// What becomes of the reports of a unit that ends.
@@ -271,6 +272,7 @@ pub fn plan(ground: &Ground<'_>, known: Known) -> Plan {
         let mut wanted = match &before {
             None => fresh,
             Some(before) => Obligation {
+                open_time: fresh.open_time,
                 tier: fresh.tier,
                 unit_code: fresh.unit_code,
                 path: fresh.path,
@@ -287,7 +289,7 @@ pub fn plan(ground: &Ground<'_>, known: Known) -> Plan {
             },
         };
         if let (None, Some(evidence)) = (&before, evidence.get(&debtor.unit)) {
-            wanted.learn(evidence);
+            wanted.learn(evidence, calendars);
         }
         wanted.follow_end();
         let anew = before.as_ref().is_none_or(|before| {
@@ -296,6 +298,9 @@ pub fn plan(ground: &Ground<'_>, known: Known) -> Plan {
             reopened || placed != (wanted.tier, wanted.level, &wanted.path, wanted.original_due)
         });
         if anew {
+            if wanted.receipt.is_none() {
+                wanted.calendar_amendment = calendars.amendment();
+            }
             decision::apply(&decisions, &mut wanted, regime, calendars);
         }
         if before.as_ref() == Some(&wanted) {
@@ -339,10 +344,12 @@ pub fn stays_closed(
     (obligation.closed, obligation.passed) == (Some(closed), passed)
 }
 
-/// Has an obligation whose report was taken back due by the calendars and decisions of now: neither moved it while the report
-/// was there. Gives the new due generation where that is another due time.
+/// Takes in what submission says of an obligation that has to be [measured anew](Obligation::is_measured_anew_by): it is due by
+/// the calendars and decisions of now, as if there had been a look between the report's being taken back and its being there
+/// again. Gives the new due generation where that is another due time.
 pub fn measure_anew(
     obligation: &mut Obligation,
+    evidence: &Evidence,
     regime: &Regime,
     calendars: &Calendars,
     decisions: &[Decision],
@@ -352,9 +359,17 @@ pub fn measure_anew(
     let extended = obligation.extension;
     let by_calendar = obligation.original_due;
     let Obligation { tier, level, .. } = *obligation;
+    (obligation.receipt, obligation.returned) = (None, None);
     obligation.original_due =
         original_due(regime, obligation.name.period, tier, level, obligation.area(), calendars);
+    obligation.calendar_amendment = calendars.amendment();
     decision::apply(decisions, obligation, regime, calendars);
+    // It was said that it had been there in time: that it is missing is told once more.
+    if obligation.told == Some(obligation.due_generation) && obligation.retracted == obligation.told
+    {
+        obligation.due_generation += 1;
+    }
+    obligation.learn(evidence, calendars);
     let change = moved(old, extended, obligation, decisions, now)?;
     let by_calendar = obligation.extension == extended && by_calendar != obligation.original_due;
     Some(if by_calendar { DueChange { cause: Cause::CalendarAmended, ..change } } else { change })
@@ -390,7 +405,7 @@ fn receiver(
 
 /// What is owed by a unit, as it is first opened.
 fn opened(debtor: &Debtor, (due, tell): Due, ground: &Ground<'_>) -> Obligation {
-    let Ground { regime, period, hierarchy, .. } = *ground;
+    let Ground { regime, period, hierarchy, calendars, .. } = *ground;
     let Debtor { unit, tier, level, receiver, after, .. } = *debtor;
     Obligation {
         name: ObligationName { unit, regime: regime.id.clone(), period },
@@ -401,6 +416,7 @@ fn opened(debtor: &Debtor, (due, tell): Due, ground: &Ground<'_>) -> Obligation 
         receiver,
         open_time: zone::start_of(regime.window(period).first),
         original_due: due,
+        calendar_amendment: calendars.amendment(),
         due,
         due_generation: 1,
         tell,
@@ -453,7 +469,7 @@ fn moved(
     decisions: &[Decision],
     now: DateTime<Utc>,
 ) -> Option<DueChange> {
-    if obligation.due_generation == generation {
+    if obligation.due_generation == generation || obligation.due == old {
         return None;
     }
     let newly = obligation.extension.filter(|_| obligation.extension != extended);
@@ -763,10 +779,12 @@ mod tests {
         assert_eq!(shelf.standing("1", "2026-05-18T00:00:00+07:00"), Standing::Closed);
         assert_eq!(shelf.of("1").task(), None, "nobody is accused");
         let said = |sequence, receipt| Evidence { sequence, receipt, returned: None };
-        assert!(shelf.of("1").learn(&said(1, receipt("2026-05-15T08:00:00+07:00"))));
+        let calendars = shelf.calendars.clone();
+        let first = said(1, receipt("2026-05-15T08:00:00+07:00"));
+        assert!(shelf.of("1").learn(&first, &calendars));
         assert_eq!(shelf.standing("1", JUNE_1), Standing::OnTime);
         // It was taken back after all.
-        assert!(shelf.of("1").learn(&said(2, None)));
+        assert!(shelf.of("1").learn(&said(2, None), &calendars));
         assert_eq!(shelf.standing("1", JUNE_1), Standing::Closed);
     }
 
@@ -900,11 +918,9 @@ mod tests {
 
         let mut shelf = Shelf::new(regime);
         shelf.learn(&commune, MAY_1);
-        shelf.of("1").learn(&Evidence {
-            sequence: 1,
-            receipt: receipt("2026-05-21T08:00:00+07:00"),
-            returned: None,
-        });
+        let receipt = receipt("2026-05-21T08:00:00+07:00");
+        let calendars = shelf.calendars.clone();
+        shelf.of("1").learn(&Evidence { sequence: 1, receipt, returned: None }, &calendars);
         let plan = shelf.learn(&department, JUNE_1);
         assert_eq!(plan.due_changes, []);
         assert_eq!(shelf.standing("1", JUNE_1), Standing::Late);
@@ -912,10 +928,57 @@ mod tests {
         // Taken back, it is due as everyone's is.
         let Shelf { calendars, known, regime } = &mut shelf;
         let obligation = &mut known.existing[0];
-        obligation.learn(&Evidence { sequence: 2, receipt: None, returned: None });
-        let change = measure_anew(obligation, regime, calendars, &[], time(JUNE_1)).unwrap();
+        let mut said = Evidence { sequence: 2, receipt: None, returned: None };
+        assert!(obligation.is_measured_anew_by(&said));
+        let change = measure_anew(obligation, &said, regime, calendars, &[], time(JUNE_1)).unwrap();
         assert_eq!((change.new, obligation.due), (Some(later), Some(later)));
-        assert_eq!(measure_anew(obligation, regime, calendars, &[], time(JUNE_1)), None);
+        assert_eq!((obligation.receipt, obligation.sequence), (None, 2));
+        said.sequence = 3;
+        assert!(!obligation.is_measured_anew_by(&said));
+    }
+
+    #[test]
+    fn what_was_taken_back_and_handed_in_again_between_two_looks_is_due_as_if_there_had_been_one() {
+        let units = build(vec![commune("1", None, None)], vec![]);
+        let said = |sequence, at| Evidence { sequence, receipt: receipt(at), returned: None };
+        let create_time = time("2026-05-12T08:00:00+07:00");
+        let extension = Decision { create_time, ..extension("24", true, "2026-05-29") };
+        let mut shelf = Shelf::new(monthly());
+        shelf.learn(&units, MAY_1);
+        let Shelf { calendars, known, regime } = &mut shelf;
+        let obligation = &mut known.existing[0];
+        obligation.learn(&said(1, "2026-05-10T08:00:00+07:00"), calendars);
+        // Sent back and handed in once more, it is measured by its first receipt.
+        assert!(!obligation.is_measured_anew_by(&said(3, "2026-05-10T08:00:00+07:00")));
+        let again = said(4, "2026-05-25T08:00:00+07:00");
+        assert!(obligation.is_measured_anew_by(&again));
+        let now = time("2026-05-26T08:00:00+07:00");
+        let decisions = [extension];
+        measure_anew(obligation, &again, regime, calendars, &decisions, now).unwrap();
+        assert_eq!(obligation.extension, Some(decisions[0].id));
+        assert_eq!(obligation.standing(now), Standing::OnTime);
+    }
+
+    #[test]
+    fn what_was_said_to_be_there_after_all_and_is_taken_back_is_told_as_missing_once_more() {
+        let units = build(vec![commune("1", None, None)], vec![]);
+        let mut shelf = Shelf::new(monthly());
+        shelf.learn(&units, MAY_1);
+        let Shelf { calendars, known, regime } = &mut shelf;
+        let obligation = &mut known.existing[0];
+        obligation.settle(Task::TellMissing);
+        let receipt = receipt("2026-05-10T08:00:00+07:00");
+        obligation.learn(&Evidence { sequence: 1, receipt, returned: None }, calendars);
+        let mut accused = obligation.clone();
+        obligation.settle(Task::Retract);
+        assert_eq!(obligation.task(), None);
+        let gone = Evidence { sequence: 2, receipt: None, returned: None };
+        let change = measure_anew(obligation, &gone, regime, calendars, &[], time(JUNE_1));
+        assert_eq!((change, obligation.due), (None, Some(time(DUE))));
+        assert_eq!(obligation.task(), Some((time(DUE), Task::TellMissing)));
+        // Where nobody was told that it was there, what was told still holds.
+        measure_anew(&mut accused, &gone, regime, calendars, &[], time(JUNE_1));
+        assert_eq!(accused.task(), None);
     }
 
     #[test]
@@ -993,6 +1056,7 @@ mod tests {
             id: Uuid::from_u128(5),
             unit: id(code),
             subtree,
+            below_only: false,
             regime: None,
             extent: Extent::Due { from: day("2026-05-01"), through: day("2026-05-31") },
             outcome: Outcome::Extension { until: Until::Date(day(until)), afterwards: false },
@@ -1098,7 +1162,8 @@ mod tests {
         let sequence = obligation.sequence + 1;
         let receipt = Some(Receipt { report: Uuid::nil(), time: at });
         let mut learn = |receipt, returned| {
-            assert!(obligation.learn(&Evidence { sequence, receipt, returned }));
+            let evidence = Evidence { sequence, receipt, returned };
+            assert!(obligation.learn(&evidence, &Calendars::official().unwrap()));
         };
         match what {
             1 => learn(receipt, None),

@@ -7,7 +7,7 @@ use dunghan_calendar::{Certainty, DayOffPolicy, DueRule, WorkingCalendar, zone};
 use dunghan_hierarchy::{Hierarchy, UnitId};
 
 use crate::domain::calendar::Calendars;
-use crate::domain::decision::Decision;
+use crate::domain::decision::{Decision, Until};
 use crate::domain::obligation::{Obligation, SOON, Standing};
 use crate::domain::opening::{Debtors, Ground, Known, plan, stretches};
 use crate::domain::regime::Regime;
@@ -134,19 +134,63 @@ pub fn is_owed(
     day <= interval.through && (overdue || interval.from <= day)
 }
 
-/// Whether a day of which no decision is known stands between cut-off and due date, so that the due date may still move. A
-/// working day can become a day off too.
-pub fn is_estimated(obligation: &Obligation, regime: &Regime, calendar: &WorkingCalendar) -> bool {
-    let Some(due) = obligation.due_date() else { return false };
-    let cut_off = regime.window(obligation.name.period).cut_off;
-    let rule = regime.tier(obligation.tier).and_then(|tier| tier.due.of(obligation.level));
-    let first = match (rule, regime.day_off) {
-        (Some(DueRule::WorkingDaysAfterCutOff(_)), _) => cut_off,
-        (_, DayOffPolicy::NextWorkingDay) => due,
-        (_, DayOffPolicy::Keep) => return false,
-    };
-    let mut counted = first.iter_days().take_while(|date| *date <= due);
-    counted.any(|date| calendar.day(date).certainty == Certainty::Estimated)
+/// The day after which days off move the due date before any extension: the cut-off where working days are counted, the eve of
+/// a fixed day where it moves to the next working day. None: no day off moves it.
+pub fn counted_after(
+    obligation: &Obligation,
+    regime: &Regime,
+    calendar: &WorkingCalendar,
+) -> Option<NaiveDate> {
+    let period = obligation.name.period;
+    let cut_off = regime.window(period).cut_off;
+    let rule = regime.tier(obligation.tier).and_then(|tier| tier.due.of(obligation.level))?;
+    match (rule, regime.day_off) {
+        (DueRule::WorkingDaysAfterCutOff(_), _) => Some(cut_off),
+        (_, DayOffPolicy::NextWorkingDay) => {
+            rule.due_date(period, cut_off, DayOffPolicy::Keep, calendar).pred_opt()
+        }
+        (_, DayOffPolicy::Keep) => None,
+    }
+}
+
+/// Whether a day after one and up to another is of those of which no decision is known. A working day can become a day off too.
+fn is_undecided(after: NaiveDate, through: NaiveDate, calendar: &WorkingCalendar) -> bool {
+    let mut days = after.iter_days().skip(1).take_while(|date| *date <= through);
+    days.any(|date| calendar.day(date).certainty == Certainty::Estimated)
+}
+
+/// Whether the due date before any extension may still move: a day of which no decision is known counts for it.
+pub fn is_original_estimated(
+    obligation: &Obligation,
+    regime: &Regime,
+    calendar: &WorkingCalendar,
+) -> bool {
+    let after = counted_after(obligation, regime, calendar);
+    let ends = after.zip(obligation.original_due.map(last_day));
+    ends.is_some_and(|(after, through)| is_undecided(after, through, calendar))
+}
+
+/// Whether the day by which a unit has to act on what it owes may still move. `extension` is that of the decision in force. A
+/// day that somebody has fixed stays: that of a report sent back, or to which the due time was extended.
+pub fn is_estimated(
+    obligation: &Obligation,
+    regime: &Regime,
+    extension: Option<Until>,
+    calendar: &WorkingCalendar,
+    at: DateTime<Utc>,
+) -> bool {
+    if obligation.standing(at) == Standing::Returned {
+        return false;
+    }
+    let original = is_original_estimated(obligation, regime, calendar);
+    match extension {
+        None => original,
+        Some(Until::Date(_)) => false,
+        Some(Until::WorkingDays(_)) => {
+            let ends = obligation.original_due.map(last_day).zip(obligation.due.map(last_day));
+            original || ends.is_some_and(|(after, through)| is_undecided(after, through, calendar))
+        }
+    }
 }
 
 /// What the periods to come follow from.
@@ -230,6 +274,8 @@ pub struct Entry<'a> {
     pub responsible: &'a str,
     /// The due date may still move.
     pub estimated: bool,
+    /// Counts what may have moved due dates, in all: it only grows.
+    pub revision: u64,
 }
 
 impl Entry<'_> {
@@ -251,11 +297,18 @@ impl Entry<'_> {
         format!("{unit}.{}~{}{what}@dunghan", name.regime.id(), name.period)
     }
 
-    /// Grows whenever the due date moves.
+    /// Grows whenever the due date moves, and never shrinks.
     pub fn sequence(&self) -> u32 {
-        let moved = i64::from(self.obligation.due_generation) - 1;
-        let counted = if self.is_returned() { self.obligation.sequence } else { moved };
-        u32::try_from(counted).unwrap_or_default()
+        let counted = if self.is_returned() {
+            self.obligation.sequence.unsigned_abs()
+        } else if self.obligation.open_time <= self.at {
+            let moved = self.obligation.due_generation.unsigned_abs().saturating_sub(1);
+            self.revision + u64::from(moved)
+        } else {
+            // What is to be opened is planned anew each time: an extension that is revoked takes its generation with it.
+            self.revision
+        };
+        u32::try_from(counted).unwrap_or(u32::MAX)
     }
 
     /// What has to be done, in a line.
@@ -428,18 +481,64 @@ mod tests {
             owed.name.period = period.parse().unwrap();
             owed
         };
+        let at = time("2026-05-18T08:00:00+07:00");
+        let estimated =
+            |one: &Obligation, regime: &Regime| is_estimated(one, regime, None, &calendar, at);
         let counted = regime(Schedule::Every(Frequency::Month), "2026-05-01", None);
         let decided = owed("202605", "2026-05-20T00:00:00+07:00");
-        assert!(!is_estimated(&decided, &counted, &calendar));
+        assert!(!estimated(&decided, &counted));
         let undecided = owed("202705", "2027-05-20T00:00:00+07:00");
-        assert!(is_estimated(&undecided, &counted, &calendar));
-        assert!(!is_estimated(&Obligation { due: None, ..undecided.clone() }, &counted, &calendar));
+        assert!(estimated(&undecided, &counted));
+        let without = Obligation { original_due: None, due: None, ..undecided.clone() };
+        assert!(!estimated(&without, &counted));
         // A fixed day stays where it is.
         let mut fixed = counted;
         let rule = DueRule::day_of_month(20, dunghan_calendar::DueMonth::Last).unwrap();
         fixed.tiers[0].due = crate::domain::regime::DueRules::same(Some(rule));
-        assert!(!is_estimated(&undecided, &fixed, &calendar));
+        assert!(!estimated(&undecided, &fixed));
+        // Unless it moves off days off: from the fixed day on, and not from the day before.
         fixed.day_off = DayOffPolicy::NextWorkingDay;
-        assert!(is_estimated(&undecided, &fixed, &calendar));
+        let on_the_20th = owed("202705", "2027-05-21T00:00:00+07:00");
+        assert!(estimated(&on_the_20th, &fixed));
+        let after = counted_after(&on_the_20th, &fixed, &calendar);
+        assert_eq!(after, Some(day("2027-05-19")));
+        // The 3rd of January 2027 is a Sunday; nothing of that year is decided, and all of the year before is.
+        let rule = DueRule::day_of_month(31, dunghan_calendar::DueMonth::Last).unwrap();
+        fixed.tiers[0].due = crate::domain::regime::DueRules::same(Some(rule));
+        assert!(!estimated(&owed("202612", "2027-01-01T00:00:00+07:00"), &fixed));
+    }
+
+    #[test]
+    fn a_day_that_somebody_has_fixed_is_not_estimated() {
+        let calendar = official().unwrap();
+        let monthly = regime(Schedule::Every(Frequency::Month), "2026-05-01", None);
+        let at = time("2027-05-25T08:00:00+07:00");
+        let mut owed = obligation(Some("2027-05-20T00:00:00+07:00"));
+        owed.name.period = "202705".parse().unwrap();
+        let until = |until| {
+            let due = Some(time("2027-05-29T00:00:00+07:00"));
+            let extended = Obligation { due, extension: Some(Uuid::nil()), ..owed.clone() };
+            is_estimated(&extended, &monthly, Some(until), &calendar, at)
+        };
+        assert!(!until(Until::Date(day("2027-05-28"))));
+        assert!(until(Until::WorkingDays(7)));
+        // What is counted from a day that is certain is not, as long as it is counted over days that are.
+        let mut december = obligation(Some("2026-12-19T00:00:00+07:00"));
+        december.name.period = "202612".parse().unwrap();
+        for (due, is) in [("2026-12-31T00:00:00+07:00", false), ("2027-01-05T00:00:00+07:00", true)]
+        {
+            let extended = Obligation { due: Some(time(due)), ..december.clone() };
+            let days = Some(Until::WorkingDays(9));
+            assert_eq!(is_estimated(&extended, &monthly, days, &calendar, at), is, "{due}");
+        }
+        let receipt =
+            Some(Receipt { report: Uuid::nil(), time: time("2027-05-18T08:00:00+07:00") });
+        let returned = Some(Returned {
+            time: time("2027-05-24T08:00:00+07:00"),
+            due: time("2027-05-29T00:00:00+07:00"),
+        });
+        let sent_back = Obligation { receipt, returned, ..owed.clone() };
+        assert!(!is_estimated(&sent_back, &monthly, None, &calendar, at));
+        assert!(is_estimated(&owed, &monthly, None, &calendar, at));
     }
 }

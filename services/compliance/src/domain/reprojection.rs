@@ -35,6 +35,9 @@ pub fn reproject(
         // The grace may end on another day.
         obligation.set_due(before.due, regime, calendars);
     } else {
+        if original != before.original_due {
+            obligation.calendar_amendment = calendars.amendment();
+        }
         apply(in_force, obligation, regime, calendars);
     }
     *obligation != before

@@ -140,7 +140,11 @@ impl ObligationRequest {
         }
         let due = obligation.due.ok_or(Refusal::NoDueTime)?;
         let (until, afterwards) = match self.asked {
-            Asked::Explanation => return Ok(()),
+            Asked::Explanation => {
+                let late = due <= obligation.receipt.map_or(now, |receipt| receipt.time);
+                let nothing = || Refusal::NothingToExplain(obligation.name.clone());
+                return if late { Ok(()) } else { Err(nothing()) };
+            }
             Asked::Extension(day) => (zone::end_of(day), false),
             Asked::SystemFailure(day) => (zone::end_of(day), true),
         };
@@ -179,6 +183,7 @@ impl ObligationRequest {
                     id: Uuid::now_v7(),
                     unit: self.name.obligation.unit,
                     subtree: false,
+                    below_only: false,
                     regime: Some(self.name.obligation.regime.clone()),
                     extent: Extent::Period(self.name.obligation.period),
                     outcome: Outcome::Extension { until, afterwards },

@@ -75,7 +75,9 @@ pub fn coded(display_name: &str, code: &str) -> String {
     if code.is_empty() { display_name.to_owned() } else { format!("{display_name} (mã {code})") }
 }
 
-/// A unit's name in the middle of a sentence: the word for its kind is small there, `tỉnh Bắc Ninh`; a department's is not.
+/// A unit's name in the middle of a sentence: the word for its kind is small there, `tỉnh Bắc Ninh`; a department's is not. It
+/// keeps its capital before a number, and in `Thành phố Hồ Chí Minh` (Decree 30/2020/NĐ-CP, appendix II). So it does before
+/// the name of a person or an event, which no list here tells from that of a place.
 pub fn within_sentence(name: &str) -> String {
     const KINDS: [&str; 9] = [
         "Tỉnh ",
@@ -89,7 +91,11 @@ pub fn within_sentence(name: &str) -> String {
         "Đặc khu ",
     ];
     let kind = KINDS.into_iter().find(|kind| name.starts_with(kind)).unwrap_or_default();
-    format!("{}{}", kind.to_lowercase(), &name[kind.len()..])
+    let own = &name[kind.len()..];
+    if own.starts_with(|first: char| first.is_ascii_digit()) || own == "Hồ Chí Minh" {
+        return name.to_owned();
+    }
+    format!("{}{own}", kind.to_lowercase())
 }
 
 /// Why a day is no working day: `Thứ Bảy`, `Quốc khánh`, `Tết Nguyên đán (nghỉ bù)`.
@@ -150,6 +156,10 @@ mod tests {
         for (name, words) in [
             ("Tỉnh Bắc Ninh", "tỉnh Bắc Ninh"),
             ("Đặc khu Thổ Châu", "đặc khu Thổ Châu"),
+            ("Thành phố Huế", "thành phố Huế"),
+            ("Thành phố Hồ Chí Minh", "Thành phố Hồ Chí Minh"),
+            ("Phường 1", "Phường 1"),
+            ("Quận 10", "Quận 10"),
             ("Sở Khoa học và Công nghệ", "Sở Khoa học và Công nghệ"),
             ("", ""),
         ] {

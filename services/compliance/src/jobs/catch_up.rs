@@ -37,6 +37,17 @@ impl Reconciler {
         self.open_by(&self.units.fresh().await?).await
     }
 
+    /// What the clock reads, for what is decided and stays so.
+    ///
+    /// Errors: it lies far ahead of the last sweep.
+    pub(crate) async fn believed_now(&self) -> Result<DateTime<Utc>, Error> {
+        let now = self.clock.now();
+        match self.store.sweep_mark().await? {
+            Some(mark) if mark.is_jumped(now) => Err(Error::ClockJumped { now, swept: mark.swept }),
+            _ => Ok(now),
+        }
+    }
+
     async fn open_by(&self, hierarchy: &Arc<Hierarchy>) -> Result<u64, Error> {
         let calendars = self.calendars.follow(&self.store).await?;
         let now = self.clock.now();
@@ -48,7 +59,7 @@ impl Reconciler {
         if last.as_ref().is_some_and(|last| last.is(&looking)) {
             return Ok(0);
         }
-        if self.store.sweep_mark().await?.is_some_and(|mark| mark.is_jumped(now)) {
+        if let Err(Error::ClockJumped { .. }) = self.believed_now().await {
             tracing::debug!(%now, "nothing is opened: the clock lies far ahead of the last sweep");
             return Ok(0);
         }
@@ -128,7 +139,7 @@ impl Reconciler {
             Ok(count) => Ok(count),
             Err(PullError::Peer(status)) => Err(Error::Peer(status)),
             Err(PullError::Database(error)) => Err(store::Error::from(error).into()),
-            // The other process has taken in the same.
+            // It begins again by itself.
             Err(PullError::Overtaken) => Ok(0),
         }
     }

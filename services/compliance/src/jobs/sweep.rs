@@ -103,6 +103,10 @@ impl Reconciler {
     /// however many batches that was.
     async fn sweep_obligations(&self, summary: &mut Summary) -> Result<(), Error> {
         let hierarchy = self.units.current().await?;
+        // By a sweep that was stopped half-way.
+        for group in self.store.digest_groups().await? {
+            self.store.digest_release(&group).await?;
+        }
         let mut away = BTreeSet::new();
         // Of some there is more to be done when one thing is: told as missing, on time after all, and sent back long ago.
         while self.sweep_once(&hierarchy, &mut away, summary).await? {}

@@ -141,7 +141,7 @@ impl CalendarService for Service {
             change: &change,
             etag: &request.etag,
             author: caller.subject(),
-            at: self.reconciler.clock.now(),
+            at: self.reconciler.believed_now().await?,
         };
         let store = &self.reconciler.store;
         if request.validate_only {

@@ -66,7 +66,7 @@ impl ComplianceService for Service {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let scope = convert::optional_unit("scope", &request.scope)?;
-        let regime = convert::optional_regime_id("regime", &request.regime)?;
+        let regime = convert::optional_regime("regime", &request.regime)?;
         let period = match request.period.as_str() {
             "" => None,
             name => Some(convert::period("period", name)?),
@@ -93,9 +93,11 @@ impl ComplianceService for Service {
         let store = &self.reconciler.store;
         let limit = page.size as u64 + 1;
         let calendars = self.reconciler.calendars.current();
-        let moment = Moment { at, soon: &Soon::at(at, &calendars) };
+        let soon = &Soon::at(at, &calendars);
+        let moment = Moment { at, soon };
         let found = store.obligation_page(&filter, moment, page.after.as_ref(), limit).await?;
         let (found, next_page_token) = page.cut(found, |last| last.into());
+        let editions = &self.reconciler.calendars.editions(store, &found, at).await?;
         let mut obligations = Vec::with_capacity(found.len());
         let mut family: Option<(RegimeId, dunghan_calendar::Family)> = None;
         for obligation in &found {
@@ -106,7 +108,7 @@ impl ComplianceService for Service {
                 None => store.regime_fetch(&obligation.name.regime).await?.family,
             };
             family = Some((obligation.name.regime.clone(), of));
-            let shown = Shown { at, family: of, hierarchy: &hierarchy, calendars: &calendars };
+            let shown = Shown { at, family: of, hierarchy: &hierarchy, editions, soon };
             obligations.push(shown.obligation(obligation));
         }
         let hierarchy_version = hierarchy.version().cast_signed();
@@ -157,14 +159,15 @@ impl ComplianceService for Service {
         let found = store.obligation_affected_page(&filter, at, page.after.as_ref(), limit).await?;
         let (found, next_page_token) = page.cut(found, |last| last.into());
         let regimes: HashMap<_, _> = regimes.iter().map(|regime| (&regime.id, regime)).collect();
+        let soon = &Soon::at(at, &self.reconciler.calendars.current());
+        let editions = &self.reconciler.calendars.editions(store, &found, at).await?;
         let affected = found.iter().filter_map(|obligation| {
             // A regime that was put in force between the two reads is for the next call.
             let regime = regimes.get(&obligation.name.regime)?;
             let fate = *fates.get(&obligation.name.unit)?;
             let cut_off = regime.window(obligation.name.period).cut_off;
             let consequence = consequence(obligation, cut_off, fate, effective, at)?;
-            let calendars = &*self.reconciler.calendars.current();
-            let shown = Shown { at, family: regime.family, hierarchy: &hierarchy, calendars };
+            let shown = Shown { at, family: regime.family, hierarchy: &hierarchy, editions, soon };
             Some(pb::AffectedObligation {
                 obligation: Some(shown.obligation(obligation)),
                 consequence: pb::affected_obligation::Consequence::from(consequence).into(),

@@ -1,6 +1,6 @@
 //! Waivers and extensions, and what units ask for.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dunghan_calendar::{Period, zone};
@@ -19,9 +19,7 @@ use crate::domain::opening::{Debtors, Ground, Known, plan};
 use crate::domain::regime::{Regime, RegimeId};
 use crate::domain::request::{ObligationRequest, RequestName};
 use crate::error::{Fields, by_fields, unknown_unit};
-use crate::store::{self, DecisionFilter, DecisionKey, Reach, RequestFilter, RequestsKey};
-
-type Regimes = HashMap<RegimeId, Regime>;
+use crate::store::{self, DecisionFilter, DecisionKey, Regimes, RequestFilter, RequestsKey};
 
 /// Which request this is, where it gives an id.
 fn request_key(
@@ -68,7 +66,7 @@ fn concerns_later(
     let debtors = Debtors::on(regime, cut_off, zone::civil_date(now), hierarchy);
     let ground = Ground { regime, period, hierarchy, debtors: &debtors, calendars, now };
     let opened = plan(&ground, Known { decisions: others, ..Known::default() }).changed;
-    let regimes = HashMap::from([(regime.id.clone(), regime.clone())]);
+    let regimes = Regimes::from([(regime.id.clone(), regime.clone())]);
     decision.clone().make(opened, &regimes, calendars, false).is_ok()
 }
 
@@ -101,31 +99,14 @@ impl Service {
     }
 
     /// The regimes that a decision may be about, by name.
-    async fn regimes_of(&self, regime: Option<&RegimeId>) -> Result<Regimes, store::Error> {
+    async fn regimes_of(&self, regime: Option<&RegimeId>) -> Result<Arc<Regimes>, store::Error> {
         let store = &self.reconciler.store;
         let regimes = match regime {
             Some(regime) => vec![store.regime_fetch(regime).await?],
             None => store.regime_all().await?,
         };
-        Ok(regimes.into_iter().map(|regime| (regime.id.clone(), regime)).collect())
-    }
-
-    /// The opened periods in which a decision may concern something.
-    async fn reached(
-        &self,
-        decision: &Decision,
-        regimes: &Regimes,
-        calendars: &Calendars,
-    ) -> Result<Vec<(RegimeId, Period)>, store::Error> {
-        let mut reached = Vec::new();
-        for regime in regimes.values() {
-            let opened = self.reconciler.store.opening_fetch(&regime.id).await?;
-            let opened = opened.into_keys();
-            let periods = opened.filter(|period| decision.reaches(regime, *period, calendars));
-            reached.extend(periods.map(|period| (regime.id.clone(), period)));
-        }
-        reached.sort_unstable();
-        Ok(reached)
+        let regimes = regimes.into_iter().map(|regime| (regime.id.clone(), regime));
+        Ok(Arc::new(regimes.collect()))
     }
 
     /// Makes a decision, or only says what it would concern.
@@ -138,8 +119,6 @@ impl Service {
         let regimes = self.regimes_of(decision.regime.as_ref()).await?;
         let hierarchy = self.reconciler.catch_up().await?;
         let calendars = self.reconciler.calendars.current();
-        let periods = self.reached(&decision, &regimes, &calendars).await?;
-        let reach = Reach { unit: decision.unit, subtree: decision.subtree, periods };
         let fields = Fields {
             until: convert::until_field(decision.outcome),
             extent: convert::extent_field(decision.extent),
@@ -147,9 +126,10 @@ impl Service {
         };
         let store = &self.reconciler.store;
         let make = async |later: bool| {
-            let make = |candidates, calendars: &Calendars| {
-                let mut decision = decision.clone();
-                let effect = decision.make(candidates, &regimes, calendars, later)?;
+            let (made, hierarchy) = (decision.clone(), Arc::clone(&hierarchy));
+            let make = move |candidates, regimes: &Regimes, calendars: &Calendars| {
+                let mut decision = made.clone();
+                let effect = decision.make(candidates, regimes, calendars, later)?;
                 let mut answer = pb::Decision::from(&decision);
                 if dry {
                     // There is none.
@@ -159,7 +139,7 @@ impl Service {
                 answer.concerned = convert::concerned(&effect.concerned, &hierarchy, regime);
                 Ok((decision, effect, answer))
             };
-            store.decision_make(&reach, &calendars, key, dry, make).await
+            store.decision_make(&decision, &calendars, key, dry, make).await
         };
         match make(false).await {
             Err(store::Error::Refused(refusal)) if refusal != Refusal::InThePast => {
@@ -203,18 +183,22 @@ impl Service {
     ) -> Result<pb::Decision, Status> {
         let id = convert::decision_id("name", &request.name)?;
         let revocation =
-            convert::revocation(request, caller.subject(), self.reconciler.clock.now())?;
+            convert::revocation(request, caller.subject(), self.reconciler.believed_now().await?)?;
         let store = &self.reconciler.store;
         let decision = store.decision_fetch(id).await?;
         let hierarchy = self.reconciler.units.knowing(decision.unit).await?;
         let regime = decision.regime.as_ref().map(RegimeId::id);
-        caller.must_write_under(decision.unit, regime, &hierarchy, self.today())?;
+        let decider = match decision.below_only {
+            true => caller.clone(),
+            false => self.reaching_from_above(caller, decision.unit, &hierarchy),
+        };
+        decider.must_write_under(decision.unit, regime, &hierarchy, self.today())?;
         // What was handed over before is measured by what held then.
         self.reconciler.catch_up().await?;
         let regimes = self.regimes_of(decision.regime.as_ref()).await?;
         let calendars = self.reconciler.calendars.current();
         let revoked =
-            store.decision_revoke(id, &calendars, key, |decision, held, left, calendars| {
+            store.decision_revoke(id, &calendars, key, move |decision, held, left, calendars| {
                 let effect =
                     decision.revoke(revocation.clone(), held, left, &regimes, calendars)?;
                 Ok((effect, pb::Decision::from(&*decision)))
@@ -276,14 +260,8 @@ impl Service {
         Ok((hierarchy, limit))
     }
 
-    /// The call's right to decide on what a unit asks: the unit's own role does not do.
-    fn reaching_from_above(
-        &self,
-        caller: &Caller,
-        name: &RequestName,
-        hierarchy: &Hierarchy,
-    ) -> Caller {
-        let unit = name.obligation.unit;
+    /// The call's right to decide on what a unit itself owes: the unit's own role does not do.
+    fn reaching_from_above(&self, caller: &Caller, unit: UnitId, hierarchy: &Hierarchy) -> Caller {
         let own = [Some(unit), hierarchy.succeeded_by(unit, self.today())];
         let grants = caller.grants().iter().filter(|grant| match grant.over {
             Over::Subtree(root) => !own.contains(&Some(root)),
@@ -330,9 +308,15 @@ impl Service {
     }
 }
 
-/// The units above one, today or when it was there last.
+/// The units above one, today or when it was there last, and those that were above what it was before.
 fn above(unit: UnitId, hierarchy: &Hierarchy, today: chrono::NaiveDate) -> Vec<UnitId> {
-    hierarchy.ancestors(unit, hierarchy.known_on(unit, today))
+    let versions = hierarchy.get(unit).into_iter().flat_map(|history| &history.versions);
+    let last_days = versions.map(|version| {
+        let last = version.validity.until.and_then(|until| until.pred_opt());
+        last.map_or(today, |last| last.min(today))
+    });
+    let above: BTreeSet<_> = last_days.flat_map(|day| hierarchy.ancestors(unit, day)).collect();
+    above.into_iter().collect()
 }
 
 /// A unit and all that is below it, with what of it has ended.
@@ -353,12 +337,18 @@ impl DecisionService for Service {
         // What is only tried is answered anew each time.
         let dry = request.validate_only;
         let key = key.filter(|_| !dry);
-        let now = self.reconciler.clock.now();
+        let now = self.reconciler.believed_now().await?;
         let (unit, regime) = convert::decision_reach(&request)?;
         let hierarchy = self.reconciler.units.knowing(unit).await?;
         let regime = regime.as_ref().map(RegimeId::id);
         caller.must_write_under(unit, regime, &hierarchy, self.today())?;
-        let decision = convert::decision(&request, caller.subject(), now)?;
+        let above = self.reaching_from_above(&caller, unit, &hierarchy);
+        let above = above.must_write_under(unit, regime, &hierarchy, self.today());
+        let mut decision = convert::decision(&request, caller.subject(), now)?;
+        match above {
+            Err(refused) if !decision.subtree => return Err(refused),
+            above => decision.below_only = above.is_err(),
+        }
         hierarchy.get(decision.unit).ok_or_else(|| unknown_unit(decision.unit))?;
         let decide = Box::pin(self.decide(decision, key.as_ref(), dry));
         let decided = self.once(key.as_ref(), decide).await?;
@@ -423,7 +413,7 @@ impl DecisionService for Service {
         let caller = Caller::of(&request)?;
         let request = request.into_inner();
         let key = request_key(&caller, "CreateObligationRequest", &request.request_id, &request)?;
-        let now = self.reconciler.clock.now();
+        let now = self.reconciler.believed_now().await?;
         let obligation = convert::obligation_name("parent", &request.parent)?;
         let unit = obligation.unit;
         let hierarchy = self.reconciler.units.knowing(unit).await?;
@@ -461,10 +451,11 @@ impl DecisionService for Service {
         let request = request.into_inner();
         let key = request_key(&caller, "DecideObligationRequest", &request.request_id, &request)?;
         let name = convert::request_name("name", &request.name)?;
-        let answer = convert::answer(&request, caller.subject(), self.reconciler.clock.now())?;
+        let now = self.reconciler.believed_now().await?;
+        let answer = convert::answer(&request, caller.subject(), now)?;
         let hierarchy = self.reconciler.units.knowing(name.obligation.unit).await?;
         let (unit, regime) = (name.obligation.unit, name.obligation.regime.id());
-        let decider = self.reaching_from_above(&caller, &name, &hierarchy);
+        let decider = self.reaching_from_above(&caller, name.obligation.unit, &hierarchy);
         decider.must_write_under(unit, Some(regime), &hierarchy, self.today())?;
         let decided = self.once(key.as_ref(), self.answer(&name, answer, key.as_ref())).await?;
         tracing::info!(by = caller.subject(), request = %name, "a request was decided");
@@ -479,7 +470,7 @@ impl DecisionService for Service {
         let name = convert::request_name("name", &request.get_ref().name)?;
         let hierarchy = self.reconciler.units.knowing(name.obligation.unit).await?;
         caller.must_write_under(name.obligation.unit, None, &hierarchy, self.today())?;
-        let now = self.reconciler.clock.now();
+        let now = self.reconciler.believed_now().await?;
         let store = &self.reconciler.store;
         let withdraw = |request: &mut ObligationRequest| request.withdraw(caller.subject(), now);
         let withdrawn = store.request_withdraw(&name, withdraw).await?;

@@ -14,7 +14,7 @@ use prost::Message as _;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::Service;
-use crate::convert::{self, RowProblem, Shown, count};
+use crate::convert::{self, RowProblem, ShownDossier, count};
 use crate::domain::calendar::{Calendars, area};
 use crate::domain::dossier::{Basis, Dossier};
 use crate::domain::summary::Summary;
@@ -209,7 +209,7 @@ impl DossierService for Service {
             refuse(Code::NotFound, ErrorReason::DossierNotFound, message, metadata)
         })?;
         let calendars = &*self.reconciler.calendars.follow(&self.reconciler.store).await?;
-        let shown = Shown { at, family: Family::Nd09, hierarchy: &hierarchy, calendars };
+        let shown = ShownDossier { at, hierarchy: &hierarchy, calendars };
         Ok(Response::new(shown.dossier(&dossier)))
     }
 
@@ -233,7 +233,7 @@ impl DossierService for Service {
         let found = store.dossier_overdue_page(&units, at, page.after.as_ref(), limit).await?;
         let (found, next_page_token) = page.cut(found, |last| last.into());
         let calendars = &*self.reconciler.calendars.follow(&self.reconciler.store).await?;
-        let shown = Shown { at, family: Family::Nd09, hierarchy: &hierarchy, calendars };
+        let shown = ShownDossier { at, hierarchy: &hierarchy, calendars };
         let dossiers = found.iter().map(|dossier| shown.dossier(dossier)).collect();
         let hierarchy_version = hierarchy.version().cast_signed();
         let page = pb::ListOverdueDossiersResponse { dossiers, next_page_token, hierarchy_version };

@@ -11,17 +11,20 @@ use dunghan_proto::compliance::list_owed_obligations_response::Owed;
 use dunghan_proto::registry::{ContactRole, ListContactsRequest};
 use dunghan_rpc::{Caller, bad_field, field, internal, peer_failed};
 use tonic::Status;
+use uuid::Uuid;
 
 use super::Service;
 use super::explain::{called, receiving_name};
 use crate::convert::{self, Shown};
 use crate::domain::calendar::Calendars;
+use crate::domain::decision::Until;
 use crate::domain::obligation::Obligation;
 use crate::domain::owed::{
     Entry, Horizon, Interval, Span, act_by, in_order, is_estimated, is_owed, last_day,
     reminder_day, week_start,
 };
 use crate::domain::regime::{Regime, RegimeId};
+use crate::domain::soon::Soon;
 use crate::jobs::REGISTRY;
 
 /// What a unit owes within an interval, and what telling of it takes.
@@ -31,7 +34,17 @@ struct Answer {
     regimes: HashMap<RegimeId, Regime>,
     hierarchy: Arc<Hierarchy>,
     calendars: Arc<Calendars>,
+    /// Until when the extensions in force among them reach.
+    extensions: HashMap<Uuid, Until>,
     responsible: String,
+}
+
+impl Answer {
+    /// Whether the day by which to act may still move.
+    fn is_estimated(&self, one: &Obligation, regime: &Regime) -> bool {
+        let extension = one.extension.and_then(|id| self.extensions.get(&id)).copied();
+        is_estimated(one, regime, extension, self.calendars.of(one.area()), self.at)
+    }
 }
 
 impl Service {
@@ -44,13 +57,18 @@ impl Service {
         let days = (request.from_date.as_ref(), request.through_date.as_ref());
         let interval = self.owed_interval(days, Span::List)?;
         let answer = self.owed_within(caller, unit, interval).await?;
+        let reconciler = &self.reconciler;
+        let editions =
+            reconciler.calendars.editions(&reconciler.store, &answer.owed, answer.at).await?;
+        let soon = Soon::at(answer.at, &answer.calendars);
         let owed = answer.owed.iter().filter_map(|one| {
             let regime = answer.regimes.get(&one.name.regime)?;
             let shown = Shown {
                 at: answer.at,
                 family: regime.family,
                 hierarchy: &answer.hierarchy,
-                calendars: &answer.calendars,
+                editions: &editions,
+                soon: &soon,
             };
             let day = act_by(one, answer.at).map(last_day);
             Some(Owed {
@@ -59,7 +77,7 @@ impl Service {
                 regime_display_name: regime.display_name.clone(),
                 receiving_display_name: receiving_name(one, regime, &answer.hierarchy),
                 responsible: answer.responsible.clone(),
-                estimated: is_estimated(one, regime, answer.calendars.of(one.area())),
+                estimated: answer.is_estimated(one, regime),
             })
         });
         Ok(pb::ListOwedObligationsResponse {
@@ -77,6 +95,8 @@ impl Service {
         let days = (request.from_date.as_ref(), request.through_date.as_ref());
         let interval = self.owed_interval(days, Span::Year)?;
         let answer = self.owed_within(caller, unit, interval).await?;
+        let decided = self.reconciler.store.decision_count().await?;
+        let revision = answer.calendars.amendment() + answer.hierarchy.version() + decided;
         let events = answer.owed.iter().filter_map(|one| {
             let regime = answer.regimes.get(&one.name.regime)?;
             let day = last_day(act_by(one, answer.at)?);
@@ -93,7 +113,8 @@ impl Service {
                 instead_of: taken_over.map(|of| called(of, cut_off, &answer.hierarchy)),
                 receiving_name: receiving_name(one, regime, &answer.hierarchy),
                 responsible: &answer.responsible,
-                estimated: is_estimated(one, regime, &calendar.days),
+                estimated: answer.is_estimated(one, regime),
+                revision,
             })
         });
         let name = called(unit, zone::civil_date(answer.at), &answer.hierarchy);
@@ -152,9 +173,11 @@ impl Service {
         let (upcoming, regimes) = foreseen.map_err(|error| internal("looking ahead", &error))?;
         owed.extend(upcoming);
         in_order(&mut owed, at);
+        let extensions = owed.iter().filter_map(|one| one.extension).collect();
+        let extensions = store.extensions_until(extensions).await?;
         let regimes = regimes.into_iter().map(|regime| (regime.id.clone(), regime)).collect();
         let responsible = self.reporting_contact(unit).await?;
-        Ok(Answer { at, owed, regimes, hierarchy, calendars, responsible })
+        Ok(Answer { at, owed, regimes, hierarchy, calendars, extensions, responsible })
     }
 
     /// Who sees to reports at a unit today: of several contacts, the one that has done so the longest.

@@ -17,6 +17,9 @@ use crate::domain::soon::Soon;
 use crate::error::bad_period;
 use crate::store::{Moment, RateFilter, Within};
 
+/// Exceptions of one answer, which has to fit into a message.
+const MOST_EXCEPTIONS: usize = 5000;
+
 impl Service {
     pub(super) async fn reporting_rate(
         &self,
@@ -29,12 +32,13 @@ impl Service {
         let at = convert::read_time(request.read_time.as_ref(), &self.reconciler.clock)?;
         self.readable(caller, scope, Some(id.id())).await?;
         let store = &self.reconciler.store;
-        let family = store.regime_fetch(&id).await?.family;
+        let regime = store.regime_fetch(&id).await?;
+        rate::range(period, period, &regime).map_err(|(_, why)| bad_period("period", why))?;
         let hierarchy = self.reconciler.catch_up().await?;
-        let calendars = self.reconciler.calendars.current();
-        let moment = Moment { at, soon: &Soon::at(at, &calendars) };
+        let soon = &Soon::at(at, &self.reconciler.calendars.current());
+        let moment = Moment { at, soon };
         let (tallies, mut exceptions) =
-            store.tally_with_exceptions(scope, &id, period, moment).await?;
+            store.tally_with_exceptions(scope, &id, period, moment, MOST_EXCEPTIONS).await?;
         let mut rate = Rate::default();
         for (tally, count) in &tallies {
             rate.add(tally, *count);
@@ -43,7 +47,8 @@ impl Service {
         exceptions.sort_by_key(|one| one.counted(at));
         let of =
             RateOf { scope, regime: Some(&id), period: Some(period), at, hierarchy: &hierarchy };
-        let shown = Shown { at, family, hierarchy: &hierarchy, calendars: &calendars };
+        let editions = &self.reconciler.calendars.editions(store, &exceptions, at).await?;
+        let shown = Shown { at, family: regime.family, hierarchy: &hierarchy, editions, soon };
         let exceptions = exceptions.iter().map(|one| shown.obligation(one)).collect();
         Ok(pb::ReportingRate { exceptions, ..of.rate(&rate) })
     }
@@ -92,7 +97,7 @@ impl Service {
         request: &pb::RankReportingRatesRequest,
     ) -> Result<pb::RankReportingRatesResponse, Status> {
         let scope = convert::unit("scope", &request.scope)?;
-        let id = convert::optional_regime_id("regime", &request.regime)?;
+        let id = convert::optional_regime("regime", &request.regime)?;
         let (from, through) =
             convert::interval(request.from_date.as_ref(), request.through_date.as_ref())?;
         let by = convert::rank_by(request.by)?;

@@ -124,21 +124,34 @@ impl Service {
     }
 }
 
-/// Refuses a regime that speaks of units that there are not.
+/// Refuses a regime that speaks of units that there are not, or that asks of units, or sends to one, that have all ended before
+/// it is in force.
 fn check_units(regime: &Regime, hierarchy: &Hierarchy) -> Result<(), Status> {
-    let mut named: Vec<UnitId> = match &regime.debtors {
-        Debtors::Units(units) => units.clone(),
-        Debtors::Subtree { root, except, .. } => {
-            std::iter::once(*root).chain(except.iter().copied()).collect()
-        }
-        Debtors::Everywhere { except, .. } => except.clone(),
+    let (owing, excepted) = match &regime.debtors {
+        Debtors::Units(units) => (units.clone(), Vec::new()),
+        Debtors::Subtree { root, except, .. } => (vec![*root], except.clone()),
+        Debtors::Everywhere { except, .. } => (Vec::new(), except.clone()),
     };
-    named.extend(regime.tiers.iter().filter_map(|tier| match tier.receiver {
+    let receivers = regime.tiers.iter().filter_map(|tier| match tier.receiver {
         Receiver::Unit(unit) => Some(unit),
         _ => None,
-    }));
-    match named.into_iter().find(|unit| hierarchy.get(*unit).is_none()) {
-        Some(unit) => Err(unknown_unit(unit)),
-        None => Ok(()),
+    });
+    let receivers: Vec<_> = receivers.collect();
+    let mut named = owing.iter().chain(&excepted).chain(&receivers);
+    if let Some(unit) = named.find(|unit| hierarchy.get(**unit).is_none()) {
+        return Err(unknown_unit(*unit));
+    }
+    let ended = |unit: &UnitId| {
+        let versions = hierarchy.get(*unit).into_iter().flat_map(|history| &history.versions);
+        let mut ends = versions.map(|version| version.validity.until);
+        ends.all(|until| until.is_some_and(|until| until <= regime.from))
+    };
+    let gone = |field: &str, unit: &UnitId| {
+        let why = format!("names {unit}, which has ended before {}", regime.from);
+        bad_field_for(ErrorReason::InvalidRegime, field, why)
+    };
+    match owing.first() {
+        Some(first) if owing.iter().all(ended) => Err(gone("regime.debtors", first)),
+        _ => Ok(()),
     }
 }

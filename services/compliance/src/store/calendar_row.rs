@@ -1,6 +1,7 @@
 //! The table `calendar_amendment`.
 #![expect(unreachable_pub, reason = "the entity derive makes all that it writes public")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -17,6 +18,7 @@ use super::{Error, Store, from_us, unreadable, us};
 use crate::domain::calendar::{
     Amendment, CalendarId, Calendars, Change, Moved, MovedDueTime, SaidDay,
 };
+use crate::domain::editions::as_of;
 
 const TABLE: &str = "calendar_amendment";
 
@@ -182,6 +184,49 @@ impl Store {
         newest(&**write, known.clone()).await
     }
 
+    /// The calendars as of each of these amendments, where `first` are those before any.
+    pub async fn calendars_after(
+        &self,
+        first: Arc<Calendars>,
+        wanted: BTreeSet<u64>,
+    ) -> Result<BTreeMap<u64, Arc<Calendars>>, Error> {
+        let Some(last) = wanted.last() else { return Ok(BTreeMap::new()) };
+        let amendments = self.calendar_amendments(Some(*last), None).await?;
+        let folded = spawn_blocking(move || as_of(first, &amendments, &wanted)).await?;
+        folded.map_err(unreadable(TABLE))
+    }
+
+    /// The calendars as of the amendments made by a moment, up to that number where one is given; `first` are those before any.
+    pub async fn calendars_at(
+        &self,
+        first: Arc<Calendars>,
+        through: Option<u64>,
+        by: DateTime<Utc>,
+    ) -> Result<Arc<Calendars>, Error> {
+        let amendments = self.calendar_amendments(through, Some(by)).await?;
+        let Some(last) = amendments.last().map(|last| last.number) else { return Ok(first) };
+        let wanted = BTreeSet::from([last]);
+        let folded = spawn_blocking(move || as_of(first, &amendments, &wanted)).await?;
+        let found = folded.map_err(unreadable(TABLE))?.remove(&last);
+        found.ok_or_else(|| unreadable(TABLE)(format!("no amendment {last}")))
+    }
+
+    /// The amendments of all calendars up to a number and by a moment, the first first.
+    async fn calendar_amendments(
+        &self,
+        through: Option<u64>,
+        by: Option<DateTime<Utc>>,
+    ) -> Result<Vec<Amendment>, Error> {
+        let mut query = Entity::find().order_by_asc(Column::Number);
+        if let Some(through) = through {
+            query = query.filter(Column::Number.lte(through.cast_signed()));
+        }
+        if let Some(by) = by {
+            query = query.filter(Column::CreateUs.lte(us(by)));
+        }
+        query.all(self.database.reader()).await?.into_iter().map(Model::read).collect()
+    }
+
     /// What an amendment would move.
     pub async fn calendar_preview(
         &self,
@@ -191,8 +236,7 @@ impl Store {
         self.database
             .write(async |write| {
                 let after = amending.try_on(newest(&**write, known.clone()).await?).await?;
-                let calendar = amending.change.calendar;
-                let moves = Self::moves(write, calendar, &after, amending.at).await?;
+                let moves = Self::moves(write, amending.change, &after, amending.at).await?;
                 Ok(amending.amendment(&after, moves.summary()))
             })
             .await
@@ -218,8 +262,7 @@ impl Store {
                     }
                 }
                 let after = amending.try_on(newest(&**write, known.clone()).await?).await?;
-                let calendar = amending.change.calendar;
-                let moves = Self::moves(write, calendar, &after, amending.at).await?;
+                let moves = Self::moves(write, amending.change, &after, amending.at).await?;
                 let amendment = amending.amendment(&after, moves.summary());
                 Self::move_all(write, &moves, &amendment).await?;
                 Entity::insert(row(&amendment)?).exec_without_returning(&**write).await?;

@@ -13,13 +13,17 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait as _};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, QueryOrder as _, QuerySelect as _};
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 
+use super::opening_row::opened;
 use super::{Error, Store, answered, from_us, unreadable, us};
 use crate::domain::calendar::Calendars;
-use crate::domain::decision::{self, Decision, Effect, Extent, Refusal, Revocation};
+use crate::domain::decision::{
+    self, Decision, Effect, Extent, Outcome, Refusal, Revocation, Until,
+};
 use crate::domain::due_change::{Cause, DueChange};
 use crate::domain::obligation::{Obligation, ObligationName};
-use crate::domain::regime::RegimeId;
+use crate::domain::regime::{Regime, RegimeId};
 use crate::domain::request::RequestName;
 
 const TABLE: &str = "decision";
@@ -31,6 +35,7 @@ pub struct Model {
     pub id: Uuid,
     pub unit_id: Uuid,
     pub subtree: bool,
+    pub below_only: bool,
     pub regime: Option<String>,
     pub period: Option<String>,
     pub due_from: Option<NaiveDate>,
@@ -79,16 +84,8 @@ pub struct DecisionFilter {
     pub revoked: bool,
 }
 
-/// Where a decision may concern something.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reach {
-    /// At this unit.
-    pub unit: UnitId,
-    /// At all that was below it too.
-    pub subtree: bool,
-    /// In these periods, opened ones.
-    pub periods: Vec<(RegimeId, Period)>,
-}
+/// Regimes by name.
+pub type Regimes = HashMap<RegimeId, Regime>;
 
 impl Model {
     fn read(self) -> Result<Decision, Error> {
@@ -122,6 +119,7 @@ impl Model {
             id: self.id,
             unit,
             subtree: self.subtree,
+            below_only: self.below_only,
             regime,
             extent,
             outcome: serde_json::from_str(&self.outcome).map_err(unreadable(TABLE))?,
@@ -145,6 +143,7 @@ fn row(decision: &Decision) -> Result<ActiveModel, Error> {
         id: Set(decision.id),
         unit_id: Set(decision.unit.uuid()),
         subtree: Set(decision.subtree),
+        below_only: Set(decision.below_only),
         regime: Set(decision.regime.as_ref().map(|regime| regime.id().to_owned())),
         period: Set(period),
         due_from: Set(due_from),
@@ -197,26 +196,47 @@ fn units<'a>(units: impl IntoIterator<Item = &'a UnitId>) -> impl Iterator<Item 
 }
 
 impl Store {
-    /// Makes a decision, or gives what was answered to the same request before. `make` is given all that is stored within its
-    /// reach, and says what the decision does and what is answered. With `dry`, nothing is kept.
+    /// Makes a decision, or gives what was answered to the same request before. `make` is given all that is stored of what it
+    /// may concern, in all that is opened by then, and says what the decision does and what is answered. With `dry`, nothing is
+    /// kept.
     ///
     /// Errors: what `make` refuses.
     pub async fn decision_make(
         &self,
-        reach: &Reach,
+        decision: &Decision,
         calendars: &Arc<Calendars>,
         key: Option<&RequestKey>,
         dry: bool,
-        make: impl Fn(Vec<Obligation>, &Calendars) -> Result<(Decision, Effect, pb::Decision), Refusal>,
+        make: impl Fn(
+            Vec<Obligation>,
+            &Regimes,
+            &Calendars,
+        ) -> Result<(Decision, Effect, pb::Decision), Refusal>
+        + Clone
+        + Send
+        + 'static,
     ) -> Result<pb::Decision, Error> {
         self.database
             .write(async |write| {
                 if let Some(before) = answered(write, key).await? {
                     return Ok(before);
                 }
-                let candidates = Self::obligation_concerned(write, reach).await?;
+                // What is opened or put in force at the same time comes before this, and is concerned, or finds it.
+                Self::obligation_turn(write).await?;
                 let calendars = Self::calendars_locked(write, calendars).await?;
-                let (decision, effect, answer) = make(candidates, &calendars)?;
+                let of = decision.regime.as_ref();
+                let regimes = Self::regimes_of(&**write).await?.into_iter();
+                let regimes = regimes.filter(|regime| of.is_none_or(|of| *of == regime.id));
+                let regimes: Regimes = regimes.map(|regime| (regime.id.clone(), regime)).collect();
+                let mut periods = opened(write, regimes.keys()).await?;
+                periods.retain(|(regime, period)| {
+                    decision.reaches(&regimes[regime], *period, &calendars)
+                });
+                let (unit, subtree) = (decision.unit, decision.subtree);
+                let candidates = Self::obligation_concerned(write, unit, subtree, &periods).await?;
+                let make = make.clone();
+                let made = spawn_blocking(move || make(candidates, &regimes, &calendars));
+                let (decision, effect, answer) = made.await??;
                 if !dry {
                     Self::decision_insert(write, &decision, &effect).await?;
                     if let Some(key) = key {
@@ -254,7 +274,10 @@ impl Store {
             Vec<Obligation>,
             &[Decision],
             &Calendars,
-        ) -> Result<(Effect, pb::Decision), Refusal>,
+        ) -> Result<(Effect, pb::Decision), Refusal>
+        + Clone
+        + Send
+        + 'static,
     ) -> Result<pb::Decision, Error> {
         self.database
             .write(async |write| {
@@ -267,7 +290,12 @@ impl Store {
                 let mut left = Self::decision_in_force(write, &held).await?;
                 left.retain(|other| other.id != id);
                 let calendars = Self::calendars_locked(write, calendars).await?;
-                let (effect, answer) = revoke(&mut decision, held, &left, &calendars)?;
+                let revoke = revoke.clone();
+                let revoked = spawn_blocking(move || {
+                    let (effect, answer) = revoke(&mut decision, held, &left, &calendars)?;
+                    Ok::<_, Refusal>((decision, effect, answer))
+                });
+                let (decision, effect, answer) = revoked.await??;
                 let ended = decision.revoked.as_ref().ok_or(Refusal::UnknownDecision(id))?;
                 let changed = Entity::update_many()
                     .col_expr(Column::RevokeUs, Expr::value(us(ended.time)))
@@ -404,6 +432,35 @@ impl Store {
             query = query.filter(row.lt(key));
         }
         read_all(in_order(query), self.database.reader()).await
+    }
+
+    /// How many decisions were made, and how many of them revoked, counted together: it only grows.
+    pub async fn decision_count(&self) -> Result<u64, Error> {
+        let counted: Option<(i64, i64)> = Entity::find()
+            .select_only()
+            .column_as(Column::Id.count(), "made")
+            .column_as(Column::RevokeUs.count(), "revoked")
+            .into_tuple()
+            .one(self.database.reader())
+            .await?;
+        Ok(counted.map_or(0, |(made, revoked)| (made + revoked).cast_unsigned()))
+    }
+
+    /// Until when those of these decisions reach that are extensions.
+    pub async fn extensions_until(
+        &self,
+        ids: BTreeSet<Uuid>,
+    ) -> Result<HashMap<Uuid, Until>, Error> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let query = Entity::find().filter(Column::Id.is_in(ids));
+        let found = read_all(query, self.database.reader()).await?.into_iter();
+        let until = found.filter_map(|one| match one.outcome {
+            Outcome::Extension { until, .. } => Some((one.id, until)),
+            Outcome::Waiver => None,
+        });
+        Ok(until.collect())
     }
 
     /// The decisions in force on a unit, and those over the subtrees of units above it.

@@ -27,7 +27,7 @@ use crate::domain::dossier::DossierName;
 use crate::domain::notice::{
     DUE, Digest, Named, Notice, RETRACTED, RETURN_DUE, STREAM, Subject, Telling, Topic, rung,
 };
-use crate::domain::obligation::{Obligation, Task};
+use crate::domain::obligation::{Obligation, ObligationName, Task};
 use crate::domain::regime::RegimeId;
 
 const TABLE: &str = "notice";
@@ -240,6 +240,69 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// Gives back what was claimed of a period and is not told: whoever claimed it was stopped, and much may have become
+    /// otherwise since. Whatever of it is still to be told is found again.
+    pub async fn digest_release(&self, group: &DueGroup) -> Result<(), Error> {
+        self.database
+            .write(async |write| {
+                take_turns(write, TURN).await?;
+                let of_group = Condition::all()
+                    .add(digest::Column::Regime.eq(group.regime.id()))
+                    .add(digest::Column::Period.eq(group.period.to_string()));
+                let rows = digest::Entity::find().filter(of_group.clone()).all(&**write).await?;
+                let notices: Vec<_> = rows.into_iter().map(|row| row.notice_id).collect();
+                // Of each, whether it was claimed for a return that is overdue.
+                let mut claimed = HashMap::<ObligationName, bool>::new();
+                for chunk in notices.chunks(IN_LIST) {
+                    let of_notices = subject::Column::NoticeId.is_in(chunk.iter().copied());
+                    let claims = subject::Entity::find().filter(of_notices.clone());
+                    for claim in claims.all(&**write).await? {
+                        let name = claim.subject.parse().map_err(unreadable(TABLE))?;
+                        *claimed.entry(name).or_default() |= claim.rung == RETURN_DUE;
+                    }
+                    subject::Entity::delete_many().filter(of_notices).exec(&**write).await?;
+                }
+                digest::Entity::delete_many().filter(of_group).exec(&**write).await?;
+                let names: Vec<_> = claimed.keys().cloned().collect();
+                for chunk in names.chunks(IN_LIST) {
+                    let mut obligations = Self::obligation_locked(write, chunk).await?;
+                    let told = Self::told_of(write, chunk).await?;
+                    for obligation in &mut obligations {
+                        let name = obligation.name.to_string();
+                        let last = |rung: &str| told.get(&(name.clone(), rung.to_owned())).copied();
+                        obligation.told = last(DUE);
+                        obligation.retracted = last(RETRACTED);
+                        if claimed[&obligation.name] {
+                            obligation.return_told = None;
+                        }
+                    }
+                    Self::obligation_save(write, &obligations).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// The last due generation that was told of each of these obligations on each rung.
+    async fn told_of(
+        write: &Write<'_>,
+        names: &[ObligationName],
+    ) -> Result<HashMap<(String, String), i32>, Error> {
+        let names = names.iter().map(ToString::to_string);
+        let rows: Vec<(String, String, i32)> = subject::Entity::find()
+            .select_only()
+            .column(subject::Column::Subject)
+            .column(subject::Column::Rung)
+            .column(subject::Column::DueGeneration)
+            .filter(subject::Column::Subject.is_in(names))
+            .filter(subject::Column::Channel.eq(STREAM))
+            .order_by_asc(subject::Column::DueGeneration)
+            .into_tuple()
+            .all(&**write)
+            .await?;
+        Ok(rows.into_iter().map(|(name, rung, told)| ((name, rung), told)).collect())
     }
 
     /// Writes the notices about what was claimed of a period, in transactions of a thousand. Returns what each tells.

@@ -24,7 +24,7 @@ use sea_orm::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Reach, Store, from_us, take_turns, unreadable, us};
+use super::{Error, Store, from_us, take_turns, unreadable, us};
 use crate::domain::calendar::Calendars;
 use crate::domain::obligation::{
     CloseReason, Closed, Evidence, Obligation, ObligationName, Passed, Receipt, Returned, Standing,
@@ -38,7 +38,7 @@ const TABLE: &str = "obligation";
 /// Whose turn it is to write many obligations.
 pub(super) const TURN: &str = "obligations";
 /// Values of one IN list, well below what a statement can bind.
-const IN_LIST: usize = 5000;
+pub(super) const IN_LIST: usize = 5000;
 /// Counting what is due ends there.
 const COUNTED: u64 = 100_000;
 
@@ -83,6 +83,7 @@ mod obligation {
         pub retracted_generation: Option<i32>,
         pub hierarchy_version: i64,
         pub next_check_us: Option<i64>,
+        pub calendar_amendment: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -118,7 +119,7 @@ mod receipt {
 }
 
 /// Columns of the table: how many rows one statement can write follows from it.
-const COLUMNS: usize = 32;
+const COLUMNS: usize = 33;
 
 /// Where an obligation stands in the order of lists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -349,6 +350,7 @@ impl obligation::Model {
             receiver: self.receiver_id.map(UnitId::from_uuid),
             open_time: from_us(TABLE, self.open_us)?,
             original_due: time(self.original_due_us)?,
+            calendar_amendment: self.calendar_amendment.cast_unsigned(),
             due: time(self.due_us)?,
             due_generation: self.due_generation,
             tell: time(self.tell_us)?,
@@ -415,6 +417,7 @@ fn row(obligation: &Obligation) -> obligation::ActiveModel {
         retracted_generation: Set(obligation.retracted),
         hierarchy_version: Set(obligation.hierarchy_version.cast_signed()),
         next_check_us: time(obligation.task().map(|(from, _)| from)),
+        calendar_amendment: Set(obligation.calendar_amendment.cast_signed()),
     }
 }
 
@@ -625,14 +628,14 @@ impl Store {
         found.into_iter().next().ok_or_else(|| Error::UnknownObligation(name.clone()))
     }
 
-    /// Waits for the turn to write obligations, and gives those within a decision's reach.
+    /// Those of a unit in these periods, and with `subtree` of what was below it. Whoever calls it has the turn.
     pub(super) async fn obligation_concerned(
         write: &Write<'_>,
-        reach: &Reach,
+        unit: UnitId,
+        subtree: bool,
+        periods: &[(RegimeId, Period)],
     ) -> Result<Vec<Obligation>, Error> {
         use obligation::Column as C;
-        take_turns(write, TURN).await?;
-        let Reach { unit, subtree, ref periods } = *reach;
         let of_unit = || {
             if subtree {
                 within(&Within::Subtree(unit))
@@ -716,6 +719,7 @@ impl Store {
         }
         let names: Vec<_> = last.keys().map(|name| (*name).clone()).collect();
         let known = Self::obligation_locked(write, &names).await?;
+        let calendars = &Self::calendars_locked(write, calendars).await?;
         let rows: Vec<_> = last
             .iter()
             .map(|(name, (report, evidence))| receipt::ActiveModel {
@@ -747,34 +751,32 @@ impl Store {
                 .exec_without_returning(&**write)
                 .await?;
         }
-        let (mut learnt, mut taken_back) = (Vec::new(), Vec::new());
-        for mut obligation in known {
-            let said = last.get(&obligation.name).map(|(_, evidence)| *evidence);
-            let was_there = obligation.receipt.is_some();
-            if said.is_some_and(|evidence| obligation.learn(evidence)) {
-                let gone = was_there && obligation.receipt.is_none();
-                if gone { &mut taken_back } else { &mut learnt }.push(obligation);
-            }
-        }
-        let count = learnt.len() + taken_back.len();
-        if !taken_back.is_empty() {
-            let calendars = Self::calendars_locked(write, calendars).await?;
-            let decisions = Self::decision_in_force(write, &taken_back).await?;
+        let said = |name: &ObligationName| last.get(name).map(|(_, evidence)| *evidence);
+        let (mut anew, mut learnt): (Vec<_>, Vec<_>) = known.into_iter().partition(|obligation| {
+            said(&obligation.name).is_some_and(|said| obligation.is_measured_anew_by(said))
+        });
+        learnt.retain_mut(|obligation| {
+            said(&obligation.name).is_some_and(|said| obligation.learn(said, calendars))
+        });
+        if !anew.is_empty() {
+            let decisions = Self::decision_in_force(write, &anew).await?;
             let (mut regimes, mut due_changes) = (HashMap::new(), Vec::new());
-            for obligation in &mut taken_back {
+            for obligation in &mut anew {
+                let Some(said) = said(&obligation.name) else { continue };
                 let id = &obligation.name.regime;
                 if !regimes.contains_key(id) {
                     regimes.insert(id.clone(), Self::regime_in_turn(write, id).await?);
                 }
-                let change = measure_anew(obligation, &regimes[id], &calendars, &decisions, now);
+                let regime = &regimes[id];
+                let change = measure_anew(obligation, said, regime, calendars, &decisions, now);
                 due_changes.extend(change);
             }
             Self::due_change_insert(write, &due_changes).await?;
         }
+        learnt.append(&mut anew);
         Self::decision_remeasure(write, calendars, &mut learnt, now).await?;
-        learnt.append(&mut taken_back);
         Self::obligation_save(write, &learnt).await?;
-        Ok(count)
+        Ok(learnt.len())
     }
 
     /// One obligation.

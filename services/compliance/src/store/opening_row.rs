@@ -11,8 +11,8 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{ActiveValue::Set, DbErr};
 
-use super::obligation_row::TURN;
-use super::{Error, Store, take_turns};
+use super::obligation_row::{IN_LIST, TURN};
+use super::{Error, Store, take_turns, unreadable};
 use crate::domain::calendar::Calendars;
 use crate::domain::obligation::Obligation;
 use crate::domain::opening::{Debtors, Ground, Known, Plan, plan, stays_closed};
@@ -41,6 +41,7 @@ pub(super) mod opening {
 
 use opening::{ActiveModel, Column, Entity, Model};
 
+const TABLE: &str = "opening";
 /// So many units of a period are looked at one by one.
 const FEW: usize = 1000;
 
@@ -92,7 +93,7 @@ impl Store {
         rows.await?
             .into_iter()
             .map(|row| {
-                let period = row.period.parse().map_err(super::unreadable("opening"))?;
+                let period = row.period.parse().map_err(unreadable(TABLE))?;
                 Ok((period, row.into()))
             })
             .collect()
@@ -232,6 +233,23 @@ impl Store {
             })
             .await
     }
+}
+
+/// The periods of these regimes that were opened.
+pub(super) async fn opened(
+    write: &Write<'_>,
+    regimes: impl IntoIterator<Item = &RegimeId>,
+) -> Result<Vec<(RegimeId, Period)>, Error> {
+    let ids: Vec<_> = regimes.into_iter().map(RegimeId::id).collect();
+    let mut opened = Vec::new();
+    for chunk in ids.chunks(IN_LIST) {
+        let named = Column::Regime.is_in(chunk.iter().copied());
+        for row in Entity::find().filter(named).all(&**write).await? {
+            let regime = RegimeId::new(&row.regime).map_err(unreadable(TABLE))?;
+            opened.push((regime, row.period.parse().map_err(unreadable(TABLE))?));
+        }
+    }
+    Ok(opened)
 }
 
 /// In place of the version of the hierarchy by which periods were opened: whatever version there is, they are opened anew.

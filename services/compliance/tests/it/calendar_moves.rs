@@ -18,7 +18,7 @@ use dunghan_compliance::domain::regime::{
     Debtors, DueRules, Receiver, Regime, RegimeId, ReportKind, Schedule, Tier,
 };
 use dunghan_compliance::domain::reprojection::{is_movable, reproject};
-use dunghan_compliance::store::{Amending, Learnt, Migrations, Reach, Store};
+use dunghan_compliance::store::{Amending, Learnt, Migrations, Regimes, Store};
 use dunghan_hierarchy::{Hierarchy, Level, UnitId};
 use dunghan_proto::compliance as pb;
 use dunghan_store::Database;
@@ -140,6 +140,7 @@ fn decision(dice: &mut Dice, regimes: &[Regime], number: u64) -> Decision {
         id: Uuid::from_u64_pair(1, number),
         unit,
         subtree: !dice.one_in(4),
+        below_only: false,
         regime,
         extent,
         outcome,
@@ -183,6 +184,7 @@ fn obligation(
         receiver: None,
         open_time: time("2026-04-15 00:00:00"),
         original_due: due,
+        calendar_amendment: 0,
         due,
         due_generation: i32::try_from(1 + dice.below(3)).unwrap(),
         tell: tell.filter(|_| !dice.one_in(6)),
@@ -292,12 +294,11 @@ impl Shelf {
         calendars: &Arc<Calendars>,
     ) {
         for decision in decisions {
-            let (unit, subtree) = (decision.unit, decision.subtree);
-            let reach = Reach { unit, subtree, periods: Vec::new() };
-            let make = |_: Vec<Obligation>, _: &Calendars| {
-                Ok((decision.clone(), Effect::default(), pb::Decision::default()))
+            let kept = decision.clone();
+            let make = move |_: Vec<Obligation>, _: &Regimes, _: &Calendars| {
+                Ok((kept.clone(), Effect::default(), pb::Decision::default()))
             };
-            let made = self.store.decision_make(&reach, calendars, None, false, make).await;
+            let made = self.store.decision_make(decision, calendars, None, false, make).await;
             made.unwrap();
         }
         let mut groups: BTreeMap<_, Vec<Obligation>> = BTreeMap::new();

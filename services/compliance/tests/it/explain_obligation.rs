@@ -450,6 +450,229 @@ async fn a_fixed_due_day_skips_nothing_and_a_declared_cut_off_says_so() {
 }
 
 #[tokio::test]
+async fn a_fixed_due_day_on_days_off_is_explained_with_the_days_that_it_was_moved_over() {
+    let scene = start(Engine::Sqlite, time("2026-12-20 08:00:00")).await;
+    scene
+        .create(pb::Regime {
+            frequency: pb::Frequency::Year.into(),
+            cut_off_as_declared: true,
+            due_rule: Some(DueRule::DayOfMonth(pb::DayOfMonth { day: 21, month: 11 })),
+            move_due_date_off_days_off: true,
+            ..regime()
+        })
+        .await;
+    let name = format!("{}/obligations/cds-24~2026", commune("07210"));
+    let explanation = explain(&scene, name).await;
+    let skipped: Vec<_> = explanation.skipped_days.iter().map(|day| day.why.as_str()).collect();
+    assert_eq!(skipped, ["Thứ Bảy", "Chủ nhật"]);
+    assert_eq!(explanation.due_date, Some(field::pb_date(day("2026-11-23"))));
+    let version = &explanation.calendar_version;
+    let lines = format!(
+        "Thời hạn gửi: hết ngày 23/11/2026 (ngày 21 tháng 11, chuyển sang ngày làm việc tiếp theo). \
+         Không tính các ngày nghỉ: 21/11/2026 - Thứ Bảy; 22/11/2026 - Chủ nhật.\n\
+         Lịch làm việc: lịch chung của cả nước, phiên bản {version}."
+    );
+    assert!(explanation.text.contains(&lines), "{}", explanation.text);
+}
+
+async fn amend(scene: &Scene, days: &[&str]) {
+    let storm = |text: &&str| pb::CalendarDay {
+        date: Some(field::pb_date(day(text))),
+        kind: pb::calendar_day::Kind::InLieu.into(),
+        display_name: "Nghỉ bão".to_owned(),
+        ..Default::default()
+    };
+    let request = pb::AmendCalendarRequest {
+        name: "calendars/vn".to_owned(),
+        days: days.iter().map(storm).collect(),
+        legal_basis: "Công điện số 45/CĐ-TTg".to_owned(),
+        reason: "Bão số 3 đổ bộ".to_owned(),
+        ..Default::default()
+    };
+    scene.calendars(&["operator"]).amend_calendar(request).await.unwrap();
+}
+
+/// The days that an explanation leaves out, from 1, of May 2026.
+fn skipped(explanation: &pb::Explanation) -> Vec<i32> {
+    explanation.skipped_days.iter().map(|skipped| skipped.date.unwrap().day).collect()
+}
+
+#[tokio::test]
+async fn what_was_received_is_explained_and_counted_by_the_calendar_that_it_was_measured_by() {
+    for engine in ENGINES {
+        let scene = start(engine, time("2026-05-22 08:00:00")).await;
+        scene.create(regime()).await;
+        let (late, missing) = (commune("07210"), commune("07228"));
+        scene.world.lock().submit(late, PERIOD, time("2026-05-21 10:00:00"));
+        let before = explain(&scene, obligation(late)).await;
+        assert_eq!(skipped(&before), [16, 17], "{engine:?}");
+        // Nobody worked on the day after the cut-off and on the one after the due date.
+        amend(&scene, &["2026-05-15", "2026-05-20"]).await;
+        let explanation = explain(&scene, obligation(late)).await;
+        assert_eq!(explanation.text, before.text, "{engine:?}");
+        assert_eq!(explanation.calendar_version, before.calendar_version);
+        assert_eq!((skipped(&explanation), explanation.due_date), (vec![16, 17], before.due_date));
+        let of = |obligation: &pb::Obligation| {
+            (obligation.standing(), obligation.working_days_late, obligation.calendar_days_late)
+        };
+        assert_eq!(of(&explanation.obligation.unwrap()), (Standing::Late, 2, 2));
+        // In a list and in a rate it is late by as many days.
+        let listed = scene.list(pb::ListObligationsRequest::default()).await;
+        let listed = listed.iter().find(|one| one.unit == late.to_string()).unwrap();
+        assert_eq!(of(listed), (Standing::Late, 2, 2), "{engine:?}");
+        let exceptions = scene.rate(bac_ninh()).await.exceptions;
+        assert_eq!(
+            (exceptions[0].unit.clone(), of(&exceptions[0])),
+            (late.to_string(), of(listed))
+        );
+
+        // What nobody has handed over follows the amendment.
+        let follows = explain(&scene, obligation(missing)).await;
+        assert_ne!(follows.calendar_version, before.calendar_version);
+        assert_eq!(skipped(&follows), [15, 16, 17, 20], "{engine:?}");
+        assert_eq!(follows.due_date, Some(field::pb_date(day("2026-05-21"))));
+        // So does what is taken back; handed over again, it is measured by that.
+        scene.world.lock().withdraw(late, PERIOD, time("2026-05-22 08:00:00"));
+        let taken_back = explain(&scene, obligation(late)).await;
+        assert_eq!(taken_back.calendar_version, follows.calendar_version, "{engine:?}");
+        assert_eq!(skipped(&taken_back), skipped(&follows));
+        scene.world.lock().submit(late, PERIOD, time("2026-05-22 08:00:00"));
+        explain(&scene, obligation(late)).await;
+        amend(&scene, &["2026-05-18"]).await;
+        let again = explain(&scene, obligation(late)).await;
+        assert_eq!(again.calendar_version, follows.calendar_version, "{engine:?}");
+        assert_eq!(of(&again.obligation.unwrap()), (Standing::Late, 1, 1));
+        // What opens from now on is by the newest.
+        let newest = explain(&scene, obligation(missing)).await.calendar_version;
+        assert_ne!(newest, follows.calendar_version);
+    }
+}
+
+#[tokio::test]
+async fn a_moment_that_has_passed_is_explained_as_it_was_then() {
+    for engine in ENGINES {
+        let scene = start(engine, time("2026-05-18 08:00:00")).await;
+        scene.create(regime()).await;
+        scene.sweep().await;
+        let unit = commune("07210");
+        let at = |text: &str| scene.testing.clock.set(time(text));
+        let supervisor = format!("supervisor@{}", bac_ninh());
+        let extension = pb::Decision {
+            scope: unit.to_string(),
+            regime: REGIME.to_owned(),
+            period: PERIOD.to_owned(),
+            outcome: Some(pb::decision::Outcome::Extension(pb::Extension {
+                until: Some(pb::extension::Until::DueDate(field::pb_date(day("2026-05-25")))),
+            })),
+            document: "Quyết định số 20/QĐ-UBND".to_owned(),
+            reason: "mưa lũ".to_owned(),
+            ..pb::Decision::default()
+        };
+        let revoke = |name: &str| pb::RevokeDecisionRequest {
+            name: name.to_owned(),
+            document: "Quyết định số 22/QĐ-UBND".to_owned(),
+            reason: "cấp nhầm đối tượng".to_owned(),
+            ..Default::default()
+        };
+        at("2026-05-18 10:00:00");
+        let extension = scene.decide(&supervisor, extension).await.unwrap().name;
+        at("2026-05-19 08:00:00");
+        // The due time by the rule is a day later; the extension reaches further still.
+        amend(&scene, &["2026-05-15"]).await;
+        at("2026-05-19 10:00:00");
+        scene.decisions(&[&supervisor]).revoke_decision(revoke(&extension)).await.unwrap();
+        at("2026-05-21 08:00:00");
+        scene.sweep().await;
+        at("2026-05-21 12:00:00");
+        let waiver = scene.waive(&supervisor, unit).await.unwrap().name;
+        at("2026-05-22 10:00:00");
+        scene.decisions(&[&supervisor]).revoke_decision(revoke(&waiver)).await.unwrap();
+        at("2026-05-25 08:00:00");
+        scene.world.lock().submit(unit, PERIOD, time("2026-05-25 08:00:00"));
+        explain(&scene, obligation(unit)).await;
+
+        let versions: Vec<_> = [
+            // Due on, originally due on, its generation, extended, waived, and the days left out.
+            ("05-18 09:00", Standing::DueSoon, 19, 19, 1, false, false, vec![16, 17]),
+            ("05-18 12:00", Standing::Open, 25, 19, 2, true, false, vec![16, 17, 23, 24]),
+            ("05-19 09:00", Standing::Open, 25, 20, 2, true, false, vec![15, 16, 17, 23, 24]),
+            ("05-19 12:00", Standing::DueSoon, 20, 20, 3, false, false, vec![15, 16, 17]),
+            ("05-21 09:00", Standing::Missing, 20, 20, 3, false, false, vec![15, 16, 17]),
+            ("05-21 13:00", Standing::Waived, 20, 20, 3, false, true, vec![15, 16, 17]),
+            ("05-22 12:00", Standing::Missing, 20, 20, 4, false, false, vec![15, 16, 17]),
+        ]
+        .into_iter()
+        .collect();
+        for (moment, standing, due, original, generation, extended, waived, days) in versions {
+            let read_time = time(&format!("2026-{moment}:00"));
+            let request = pb::ExplainObligationRequest {
+                name: obligation(unit),
+                read_time: Some(field::pb_time(read_time)),
+            };
+            let explanation = ask(&scene, "operator", request).await.unwrap();
+            let then = explanation.obligation.as_ref().unwrap();
+            let ends = |day: i32| time(&format!("2026-05-{:02} 00:00:00", day + 1));
+            let place = format!("{engine:?} {moment}\n{}", explanation.text);
+            assert_eq!(then.standing(), standing, "{place}");
+            assert_eq!(then.due_time, Some(field::pb_time(ends(due))), "{place}");
+            assert_eq!(then.original_due_time, Some(field::pb_time(ends(original))), "{place}");
+            assert_eq!(then.due_generation, generation, "{place}");
+            assert_eq!(then.extension == extension, extended, "{place}");
+            assert_eq!(then.waiver == waiver, waived, "{place}");
+            assert_eq!((then.extension.is_empty(), then.waiver.is_empty()), (!extended, !waived));
+            assert_eq!(skipped(&explanation), days, "{place}");
+            assert_eq!(then.receive_time, None, "{place}");
+            let said = explanation.text.contains("Thời hạn đang áp dụng");
+            assert_eq!(said, due != original, "{place}");
+        }
+        let told = explain(&scene, obligation(unit)).await.text;
+        let line =
+            "từ được miễn gửi báo cáo thành hết ngày 20/05/2026, do thu hồi việc miễn gửi báo cáo";
+        assert!(told.contains(line), "{engine:?}\n{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_was_taken_back_since_was_there_before() {
+    for engine in ENGINES {
+        let scene = start(engine, time("2026-05-18 08:00:00")).await;
+        scene.create(regime()).await;
+        let unit = commune("07210");
+        scene.world.lock().submit(unit, PERIOD, time("2026-05-18 08:00:00"));
+        explain(&scene, obligation(unit)).await;
+        scene.testing.clock.set(time("2026-05-18 12:00:00"));
+        // It moves what nobody has handed over.
+        amend(&scene, &["2026-05-15"]).await;
+        scene.testing.clock.set(time("2026-05-21 08:00:00"));
+        let again = time("2026-05-29 00:00:00");
+        {
+            let mut world = scene.world.lock();
+            world.give_back(unit, PERIOD, time("2026-05-18 14:00:00"), again);
+            world.withdraw(unit, PERIOD, time("2026-05-19 08:00:00"));
+        }
+        explain(&scene, obligation(unit)).await;
+        for (moment, standing, due, days) in [
+            ("05-18 07:00", Standing::DueSoon, 19, vec![16, 17]),
+            ("05-18 13:00", Standing::OnTime, 19, vec![16, 17]),
+            ("05-18 15:00", Standing::Returned, 19, vec![16, 17]),
+            ("05-21 08:00", Standing::Missing, 20, vec![15, 16, 17]),
+        ] {
+            let request = pb::ExplainObligationRequest {
+                name: obligation(unit),
+                read_time: Some(field::pb_time(time(&format!("2026-{moment}:00")))),
+            };
+            let explanation = ask(&scene, "operator", request).await.unwrap();
+            let then = explanation.obligation.as_ref().unwrap();
+            assert_eq!(then.standing(), standing, "{engine:?} {moment}");
+            assert_eq!(explanation.due_date.unwrap().day, due, "{engine:?} {moment}");
+            assert_eq!(skipped(&explanation), days, "{engine:?} {moment}");
+            let returned = then.return_due_time.is_some();
+            assert_eq!(returned, standing == Standing::Returned, "{engine:?} {moment}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_does_not_say_since_when_a_unit_exists_makes_the_flag_uncertain() {
     let scene = start(Engine::Sqlite, due()).await;
     {

@@ -180,6 +180,25 @@ async fn more_events_than_one_page_holds_are_all_taken_in() {
 }
 
 #[tokio::test]
+async fn of_very_many_exceptions_the_first_five_thousand_are_listed_and_all_are_counted() {
+    let (world, units) = World::of_communes(5004);
+    let scene = start_in(world, Engine::Sqlite, due()).await;
+    scene.create(regime()).await;
+    let (late, on_time) = (units[5003], units[0]);
+    scene.world.lock().submit(late, PERIOD, due());
+    scene.world.lock().submit(on_time, PERIOD, due() - microseconds(1));
+    waive(&scene, units[1]).await;
+    let rate = scene.rate(bac_ninh()).await;
+    assert_eq!((rate.expected_reports, rate.late_reports, rate.missing_reports), (5003, 1, 5001));
+    assert_eq!((rate.waived_reports, rate.exceptions.len()), (1, 5000));
+    // The late one first though its code is the last, and then what is missing by codes.
+    assert_eq!(rate.exceptions[0].unit, late.to_string());
+    let missing: Vec<_> = rate.exceptions[1..].iter().map(|one| one.unit.clone()).collect();
+    let expected: Vec<_> = units[2..5001].iter().map(ToString::to_string).collect();
+    assert_eq!(missing, expected);
+}
+
+#[tokio::test]
 async fn reports_without_a_due_time_are_on_time_and_counted_apart() {
     let scene = start(Engine::Sqlite, time("2026-12-31 08:00:00")).await;
     scene.create(pb::Regime { due_rule: None, ..regime() }).await;
@@ -239,6 +258,12 @@ async fn what_is_unknown_is_not_found_and_what_does_not_read_is_named() {
         (pb::GetReportingRateRequest { period: String::new(), ..good() }, "period", missing),
         (
             pb::GetReportingRateRequest { period: "2026M5".to_owned(), ..good() },
+            "period",
+            "INVALID_PERIOD",
+        ),
+        // A period, and none of which the regime asks for reports.
+        (
+            pb::GetReportingRateRequest { period: "2026Q2".to_owned(), ..good() },
             "period",
             "INVALID_PERIOD",
         ),

@@ -128,14 +128,19 @@ struct Decision {
     unit: Option<usize>,
     period: usize,
     working_days: Option<u8>,
-    /// At which step it was made.
+    /// At which step it was made, and when.
     step: usize,
-    revoked: bool,
+    made: DateTime<Utc>,
+    revoked: Option<DateTime<Utc>>,
 }
 
 impl Decision {
-    fn holds_for(&self, (unit, period): Key) -> bool {
-        !self.revoked && self.period == period && self.unit.is_none_or(|only| only == unit)
+    fn is_on(&self, (unit, period): Key) -> bool {
+        self.period == period && self.unit.is_none_or(|only| only == unit)
+    }
+
+    fn holds_for(&self, key: Key) -> bool {
+        self.revoked.is_none() && self.is_on(key)
     }
 }
 
@@ -225,17 +230,55 @@ impl Model {
         self.decisions.iter().find(holds).is_some()
     }
 
-    /// The due time by the calendar and the decisions of now.
-    fn derived_due(&self, key: Key) -> DateTime<Utc> {
+    /// The due time by the calendar of now and those decisions that hold.
+    fn due_by(&self, key: Key, holds: impl Fn(&Decision) -> bool) -> DateTime<Utc> {
         let original = self.after(cut_off(key.1), 3);
-        let of_key = || self.decisions.iter().filter(|decision| decision.holds_for(key));
         // Who is excused is left alone by what is decided afterwards.
-        let excused = of_key().filter(|decision| decision.working_days.is_none());
-        let excused = excused.map(|waiver| waiver.step).min().unwrap_or(usize::MAX);
-        let extended = of_key().filter(|decision| decision.step < excused);
+        let waivers = self.decisions.iter().filter(|one| one.working_days.is_none());
+        let waivers = waivers.filter(|one| one.holds_for(key));
+        let excused = waivers.map(|waiver| waiver.step).min().unwrap_or(usize::MAX);
+        let extended = self.decisions.iter().filter(|one| one.step < excused && holds(one));
         let until = extended.filter_map(|decision| decision.working_days);
         let days = until.map(|days| self.after(original, days)).chain([original]);
         end_of(days.max().unwrap())
+    }
+
+    /// Who had been told of as missing and is no longer excused is told of once more.
+    fn owed_again(&mut self, excused: &[Key]) {
+        for key in excused {
+            let closed = self.closed(*key).is_some_and(|closed| closed <= self.now);
+            let waived = self.waived(*key);
+            let due = self.due_by(*key, |decision| decision.holds_for(*key));
+            let known = self.known.get_mut(key).unwrap();
+            let owed = !closed && !waived && known.report.received.is_none();
+            // With another due time it begins a generation all the same.
+            if owed && known.due == Some(due) && known.told == Some(known.generation) {
+                known.generation += 1;
+            }
+        }
+    }
+
+    /// Is due by the calendar and the decisions of now.
+    fn measure(&mut self, key: Key) {
+        let due = Some(self.due_by(key, |decision| decision.holds_for(key)));
+        let known = self.known.get_mut(&key).unwrap();
+        known.generation += i32::from(known.due != due);
+        known.due = due;
+    }
+
+    /// What comes late is on time all the same by an extension that was in force when it came.
+    fn measure_late(&mut self, key: Key) {
+        let known = &self.known[&key];
+        let Some(received) = known.report.received else { return };
+        let due = self.due_by(key, |decision| {
+            let until = decision.revoked.unwrap_or(DateTime::<Utc>::MAX_UTC);
+            decision.is_on(key) && decision.made < received && received < until
+        });
+        let known = self.known.get_mut(&key).unwrap();
+        if known.due.is_some_and(|known| known <= received && known < due) {
+            known.due = Some(due);
+            known.generation += 1;
+        }
     }
 
     fn learn(&mut self, key: Key, report: Report) {
@@ -246,7 +289,25 @@ impl Model {
         if known.report.received != report.received {
             known.step = step;
         }
-        known.report = report;
+        let was = known.report.received;
+        let taken_back = was.is_some() && report.received != was;
+        known.report.received = was.filter(|_| !taken_back);
+        let abandoned = self
+            .ends
+            .get(&key.0)
+            .is_some_and(|(end, succeeded)| cut_off(key.1) < *end && !succeeded);
+        let nobody_left = abandoned && was.is_none() && report.received.is_some();
+        // Neither followed what was amended and decided meanwhile.
+        if taken_back || nobody_left {
+            self.measure(key);
+            let known = self.known.get_mut(&key).unwrap();
+            // It was said that it had been there: that it is missing is news again.
+            if known.told == Some(known.generation) && known.retracted == known.told {
+                known.generation += 1;
+            }
+        }
+        self.known.get_mut(&key).unwrap().report = report;
+        self.measure_late(key);
     }
 
     /// What every look does: periods are opened, what submission tells is taken in, and due times follow.
@@ -274,11 +335,9 @@ impl Model {
 
     fn derive(&mut self) {
         for key in self.known.keys().copied().collect::<Vec<_>>() {
-            let due = Some(self.derived_due(key));
-            let known = self.known.get_mut(&key).unwrap();
-            if known.report.received.is_none() && known.due != due {
-                known.due = due;
-                known.generation += 1;
+            let closed = self.closed(key).is_some_and(|closed| closed <= self.now);
+            if self.known[&key].report.received.is_none() && !closed {
+                self.measure(key);
             }
         }
     }
@@ -513,8 +572,16 @@ impl History {
         if let Ok(answer) = answer {
             let step = self.model.step;
             let name = answer.into_inner().name;
-            let decision = Decision { name, unit, period, working_days, step, revoked: false };
-            self.model.decisions.push(decision);
+            let (made, revoked) = (self.model.now, None);
+            self.model.decisions.push(Decision {
+                name,
+                unit,
+                period,
+                working_days,
+                step,
+                made,
+                revoked,
+            });
             self.model.derive();
         }
     }
@@ -533,14 +600,18 @@ impl History {
     }
 
     async fn revoke(&mut self, at: usize) {
-        if self.model.decisions.iter().all(|one| one.revoked) {
+        if self.model.decisions.iter().all(|one| one.revoked.is_some()) {
             return;
         }
         self.model.look();
-        let in_force: Vec<_> = self.model.decisions.iter_mut().filter(|one| !one.revoked).collect();
+        let now = self.model.now;
+        let keys: Vec<_> = self.model.known.keys().copied().collect();
+        let excused: Vec<_> = keys.into_iter().filter(|key| self.model.waived(*key)).collect();
+        let decisions = self.model.decisions.iter_mut();
+        let in_force: Vec<_> = decisions.filter(|one| one.revoked.is_none()).collect();
         let at = at % in_force.len();
         let decision = in_force.into_iter().nth(at).unwrap();
-        decision.revoked = true;
+        decision.revoked = Some(now);
         let request = pb::RevokeDecisionRequest {
             name: decision.name.clone(),
             document: "16/QĐ-UBND".to_owned(),
@@ -548,6 +619,7 @@ impl History {
             ..Default::default()
         };
         self.scene.decisions(&["supervisor"]).revoke_decision(request).await.unwrap();
+        self.model.owed_again(&excused);
         self.model.derive();
     }
 

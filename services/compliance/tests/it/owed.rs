@@ -274,6 +274,31 @@ async fn a_due_date_of_a_year_without_a_decision_is_estimated_and_one_without_a_
 }
 
 #[tokio::test]
+async fn a_day_to_which_a_due_time_was_extended_is_not_estimated() {
+    let scene = start(Engine::Sqlite, time("2027-05-18 08:00:00")).await;
+    let from_date = Some(field::pb_date(day("2027-05-01")));
+    scene.create(pb::Regime { from_date, ..regime() }).await;
+    let extend = |code: &str, until| pb::Decision {
+        scope: commune(code).to_string(),
+        regime: REGIME.to_owned(),
+        period: "202705".to_owned(),
+        outcome: Some(Outcome::Extension(pb::Extension { until: Some(until) })),
+        document: "21/QĐ-UBND".to_owned(),
+        reason: "Sáp nhập thôn".to_owned(),
+        ..pb::Decision::default()
+    };
+    let until = Until::DueDate(field::pb_date(day("2027-05-29")));
+    scene.decide("supervisor", extend("07210", until)).await.unwrap();
+    scene.decide("supervisor", extend("07228", Until::WorkingDays(5))).await.unwrap();
+    for (code, estimated) in [("07210", false), ("07228", true), ("07246", true)] {
+        let answer =
+            ask(&scene, "operator", within(commune(code), "2027-05-18", "2027-06-10")).await;
+        let owed = answer.unwrap().owed;
+        assert_eq!(owed.iter().map(|one| one.estimated).collect::<Vec<_>>(), [estimated], "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_calendar_file_reads_as_the_standard_says() {
     let scene = start(Engine::Sqlite, time(NOW)).await;
     let named = "Báo cáo tháng; gồm 2 phần, \"A\" và B";
@@ -297,7 +322,7 @@ async fn a_calendar_file_reads_as_the_standard_says() {
             "BEGIN:VEVENT\nDESCRIPTION:Căn cứ: Công văn số 12/SKHCN-CĐS ngày 02/03/2026.\\nNơi nhận: \
              Sở Khoa học và Công nghệ.\\nĐầu mối thực hiện: Văn phòng.\\nThời hạn: hết ngày {day}.\n\
              DTEND;VALUE=DATE:{end}\nDTSTAMP:20260518T010000Z\nDTSTART;VALUE=DATE:{due}\n\
-             SEQUENCE:0\nSTATUS:CONFIRMED\nSUMMARY:{summary}\nTRANSP:TRANSPARENT\n\
+             SEQUENCE:1\nSTATUS:CONFIRMED\nSUMMARY:{summary}\nTRANSP:TRANSPARENT\n\
              UID:{id}.cds-24~{period}@dunghan\nBEGIN:VALARM\nACTION:DISPLAY\nDESCRIPTION:{summary}\n\
              DTSTAMP:20260518T010000Z\nTRIGGER;VALUE=DATE-TIME:{alarm}\n\
              UID:alarm.{id}.cds-24~{period}@dunghan\nEND:VALARM\nEND:VEVENT"
@@ -306,7 +331,7 @@ async fn a_calendar_file_reads_as_the_standard_says() {
     // Three working days before Tuesday the 19th is Thursday the 14th; offices open at 07:30.
     let expected = [
         "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//dunghan//compliance//VI\nCALSCALE:GREGORIAN\n\
-         METHOD:PUBLISH\nNAME:Báo cáo phải gửi – Phường Bắc Giang\n\
+         NAME:Báo cáo phải gửi – Phường Bắc Giang\n\
          X-WR-CALNAME:Báo cáo phải gửi – Phường Bắc Giang"
             .to_owned(),
         event("202605", "5", "20260519", "20260520", "20260514T003000Z"),
@@ -317,6 +342,70 @@ async fn a_calendar_file_reads_as_the_standard_says() {
     assert_eq!(unfolded(&content).join("\n"), expected);
 }
 
+/// The sequence and the day of the event of a period.
+async fn event(scene: &Scene, unit: UnitId, period: &str) -> (u32, String) {
+    let uid = format!("UID:{}.cds-24~{period}@dunghan", unit.uuid().hyphenated());
+    let lines = unfolded(&calendar(scene, unit).await);
+    let at = lines.iter().position(|line| *line == uid).unwrap();
+    let begin = lines[..at].iter().rposition(|line| line == "BEGIN:VEVENT").unwrap();
+    let of = |name: &str| lines[begin..at].iter().find_map(|line| line.strip_prefix(name)).unwrap();
+    (of("SEQUENCE:").parse().unwrap(), of("DTSTART;VALUE=DATE:").to_owned())
+}
+
+#[tokio::test]
+async fn the_sequence_of_what_is_yet_to_open_grows_whatever_moves_it_and_goes_on_when_it_opens() {
+    for engine in ENGINES {
+        let scene = start(engine, time(NOW)).await;
+        scene.create(regime()).await;
+        let unit = commune("07210");
+        let mut last = 0;
+        let mut next = async |due: &str, moved: bool| {
+            let (sequence, day) = event(&scene, unit, "202607").await;
+            assert_eq!(day, due, "{engine:?}");
+            assert!(last < sequence || last == sequence && !moved, "{last} {sequence} {engine:?}");
+            last = sequence;
+        };
+        next("20260717", true).await;
+        let storm = pb::CalendarDay {
+            date: Some(field::pb_date(day("2026-07-15"))),
+            kind: pb::calendar_day::Kind::InLieu.into(),
+            display_name: "Nghỉ bão".to_owned(),
+            ..Default::default()
+        };
+        let amend = pb::AmendCalendarRequest {
+            name: "calendars/vn".to_owned(),
+            days: vec![storm],
+            legal_basis: "Công điện số 45/CĐ-TTg".to_owned(),
+            reason: "Bão số 3 đổ bộ".to_owned(),
+            ..Default::default()
+        };
+        scene.calendars(&["operator"]).amend_calendar(amend).await.unwrap();
+        next("20260720", true).await;
+        let until = Until::DueDate(field::pb_date(day("2026-07-29")));
+        let decision = pb::Decision {
+            scope: unit.to_string(),
+            regime: REGIME.to_owned(),
+            period: "202607".to_owned(),
+            outcome: Some(Outcome::Extension(pb::Extension { until: Some(until) })),
+            document: "21/QĐ-UBND".to_owned(),
+            reason: "Sáp nhập thôn".to_owned(),
+            ..pb::Decision::default()
+        };
+        let decision = scene.decide("supervisor", decision).await.unwrap();
+        next("20260729", true).await;
+        let revoke = pb::RevokeDecisionRequest {
+            name: decision.name,
+            document: "22/QĐ-UBND".to_owned(),
+            reason: "Cấp nhầm".to_owned(),
+            ..Default::default()
+        };
+        scene.decisions(&["supervisor"]).revoke_decision(revoke).await.unwrap();
+        next("20260720", true).await;
+        scene.testing.clock.set(time("2026-06-16 08:00:00"));
+        next("20260720", false).await;
+    }
+}
+
 #[tokio::test]
 async fn an_event_keeps_its_uid_and_its_sequence_grows_when_the_due_date_moves() {
     for engine in ENGINES {
@@ -324,18 +413,8 @@ async fn an_event_keeps_its_uid_and_its_sequence_grows_when_the_due_date_moves()
         scene.create(regime()).await;
         let unit = commune("07210");
         let uid = format!("UID:{}.cds-24~{PERIOD}@dunghan", unit.uuid().hyphenated());
-        let event = async || {
-            let lines = unfolded(&calendar(&scene, unit).await);
-            let at = lines.iter().position(|line| *line == uid).unwrap();
-            let begin = lines[..at].iter().rposition(|line| line == "BEGIN:VEVENT").unwrap();
-            let of = |name: &str| {
-                let found = lines[begin..at].iter().find(|line| line.starts_with(name));
-                found.unwrap().clone()
-            };
-            (of("SEQUENCE"), of("DTSTART"))
-        };
-        let first = ("SEQUENCE:0".to_owned(), "DTSTART;VALUE=DATE:20260519".to_owned());
-        assert_eq!(event().await, first, "{engine:?}");
+        let (first, due) = event(&scene, unit, PERIOD).await;
+        assert_eq!(due, "20260519", "{engine:?}");
         let until = Until::DueDate(field::pb_date(day("2026-05-29")));
         let decision = pb::Decision {
             scope: unit.to_string(),
@@ -347,8 +426,9 @@ async fn an_event_keeps_its_uid_and_its_sequence_grows_when_the_due_date_moves()
             ..pb::Decision::default()
         };
         scene.decide("supervisor", decision).await.unwrap();
-        let moved = ("SEQUENCE:1".to_owned(), "DTSTART;VALUE=DATE:20260529".to_owned());
-        assert_eq!(event().await, moved, "{engine:?}");
+        let (moved, due) = event(&scene, unit, PERIOD).await;
+        assert!(first < moved, "{engine:?}");
+        assert_eq!(due, "20260529", "{engine:?}");
         // Handed over, it is owed no more; sent back, it has a due date of its own.
         scene.world.lock().submit(unit, PERIOD, time(NOW));
         assert!(!unfolded(&calendar(&scene, unit).await).contains(&uid));

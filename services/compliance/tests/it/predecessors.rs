@@ -114,3 +114,31 @@ async fn a_supervisor_of_a_new_province_reads_and_decides_what_its_communes_pred
         scene.decide(&grant, waiver(now, "202507")).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn whoever_came_after_the_cut_off_is_explained_by_name() {
+    let scene = start(ENGINES[0], time("2026-05-18 08:00:00")).await;
+    let commune_then = ended("09421", "Phường Cũ", None);
+    let old = commune_then.id;
+    let edges = vec![merged(old, commune("09427"))];
+    scene.world.lock().reorganise(vec![commune_then], edges);
+    scene
+        .create(pb::Regime {
+            debtors: Some(pb::Debtors { units: vec![old.to_string()], ..pb::Debtors::default() }),
+            from_date: Some(field::pb_date(day("2025-06-01"))),
+            through_date: Some(field::pb_date(day("2025-06-30"))),
+            tell_from_date: Some(field::pb_date(day("2025-06-01"))),
+            ..regime()
+        })
+        .await;
+    scene.sweep().await;
+    let name = format!("{old}/obligations/cds-24~{PERIOD}");
+    let explain = pb::ExplainObligationRequest { name, read_time: None };
+    let mut operator = scene.operator();
+    let text = operator.explain_obligation(explain).await.unwrap().into_inner().text;
+    for said in ["đơn vị kế thừa là phường Trí Quả chịu trách nhiệm", "thông báo tới Sở"]
+    {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(!text.contains("units/"), "{text}");
+}

@@ -347,9 +347,23 @@ async fn a_unit_asks_for_the_same_once_until_it_is_answered() {
             assert_eq!(info.metadata["name"], asked.name);
         }
         // Something else can be asked beside it, and the same again once it is answered.
-        scene.ask(unit, Kind::Explanation, None).await.unwrap();
+        scene.ask(unit, Kind::SystemFailure, Some("2026-05-22")).await.unwrap();
         scene.answer(&supervisor(), refusing(asked)).await.unwrap();
         scene.ask(unit, Kind::Extension, Some("2026-05-22")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_late_or_missing_can_be_explained() {
+    for engine in ENGINES {
+        let scene = start(engine, time("2026-05-18 08:00:00")).await;
+        scene.create(regime()).await;
+        let unit = commune("07246");
+        let status = scene.ask(unit, Kind::Explanation, None).await.unwrap_err();
+        let nothing = (Code::FailedPrecondition, "NOTHING_TO_EXPLAIN".to_owned());
+        assert_eq!(refusal(&status), nothing, "{engine:?}");
+        scene.testing.clock.set(due());
+        scene.ask(unit, Kind::Explanation, None).await.unwrap();
     }
 }
 
@@ -502,7 +516,7 @@ async fn requests_are_listed_the_last_first_by_state_and_within_what_the_caller_
         scene.testing.clock.set(time("2026-05-18 09:00:00"));
         let second = scene.ask(two, Kind::Extension, Some("2026-05-22")).await.unwrap();
         scene.testing.clock.set(time("2026-05-18 10:00:00"));
-        let third = scene.ask(one, Kind::Explanation, None).await.unwrap();
+        let third = scene.ask(one, Kind::SystemFailure, Some("2026-05-22")).await.unwrap();
         let refused = scene.answer(&supervisor(), refusing(&second)).await.unwrap();
         let all = [third.clone(), refused.clone(), first.clone()];
         assert_eq!(scene.asked("reader", bac_ninh(), &[]).await, all, "{engine:?}");

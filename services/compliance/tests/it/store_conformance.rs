@@ -299,16 +299,28 @@ async fn the_database_chooses_by_standing_exactly_as_the_domain_judges() {
             for id in ["with-due", "without-due"] {
                 let id = RegimeId::new(id).unwrap();
                 let all = store.obligation_all(bac_ninh(), &id, may()).await.unwrap();
+                let owed = all.len();
                 let mut counted: BTreeMap<Tally, usize> = BTreeMap::new();
                 all.iter()
                     .for_each(|one| *counted.entry(Tally::of(one, at, &soon)).or_default() += 1);
-                let (tallies, exceptions) =
-                    store.tally_with_exceptions(bac_ninh(), &id, may(), moment).await.unwrap();
+                let of = async |most| {
+                    store.tally_with_exceptions(bac_ninh(), &id, may(), moment, most).await.unwrap()
+                };
+                let (tallies, exceptions) = of(usize::MAX >> 1).await;
                 let mut tallied: BTreeMap<Tally, usize> = BTreeMap::new();
                 tallies.into_iter().for_each(|(tally, n)| *tallied.entry(tally).or_default() += n);
                 assert_eq!(tallied, counted, "{engine:?} {offset}");
                 let judged = all.into_iter().filter(|one| Tally::of(one, at, &soon).is_exception());
                 assert_eq!(exceptions, judged.collect::<Vec<_>>(), "{engine:?} {offset}");
+                // Of fewer than there are, the first in the order of standings, and of codes within each.
+                let mut first = exceptions.clone();
+                first.sort_by_key(|one| one.counted(at));
+                for most in [0, first.len() / 3, first.len() / 2, first.len()] {
+                    let (counts, mut some) = of(most).await;
+                    assert_eq!(counts.iter().map(|(_, count)| count).sum::<usize>(), owed);
+                    some.sort_by_key(|one| one.counted(at));
+                    assert_eq!(some, first[..most], "{engine:?} {offset} {most}");
+                }
             }
         }
         assert_eq!(seen.len(), ALL.len(), "{seen:?}");
@@ -577,6 +589,31 @@ async fn what_a_killed_sweep_had_claimed_is_told_with_what_the_next_one_finds() 
         assert_eq!(notice.subjects.len(), 5, "{engine:?}");
         assert!(notice.text.starts_with("Có 05 đơn vị"), "{}", notice.text);
         assert!(shelf.store.digest_groups().await.unwrap().is_empty(), "{engine:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_sweep_had_claimed_is_given_back_and_looked_at_anew() {
+    for engine in ENGINES {
+        let shelf = shelf(engine).await;
+        let codes = codes(3);
+        shelf.open(&codes).await;
+        shelf.tell(&codes[..2], due(), false).await.unwrap();
+        let [group] = shelf.store.digest_groups().await.unwrap().try_into().unwrap();
+        shelf.store.digest_release(&group).await.unwrap();
+        assert_eq!(shelf.still_due(due()).await, 3, "{engine:?}");
+        // One of them had handed in in time: it was never accused, so that nothing is to be taken back.
+        shelf.say(&codes[0], 1, Some(due() - microseconds(1))).await;
+        assert_eq!(shelf.still_due(due()).await, 2, "{engine:?}");
+        let told = shelf.tell(&codes, due(), true).await.unwrap();
+        assert_eq!(told.notices, [Task::TellMissing], "{engine:?}");
+        let [notice] = shelf.store.notice_page(None, None, 10).await.unwrap().try_into().unwrap();
+        let mut expected =
+            vec![shelf.name(&codes[1]).to_string(), shelf.name(&codes[2]).to_string()];
+        expected.sort();
+        assert_eq!(notice.subjects, expected, "{engine:?}");
+        shelf.store.digest_release(&group).await.unwrap();
+        assert_eq!(shelf.still_due(due()).await, 0, "what was told stays told, {engine:?}");
     }
 }
 

@@ -119,7 +119,7 @@ pub fn families() -> Result<Vec<RuleFamily>, toml::de::Error> {
 
 impl RuleFamily {
     /// The rule for a level in a tier; without a level, the one for every other.
-    fn rule(&self, frequency: Frequency, tier: u8, level: Option<Level>) -> Option<&FamilyDue> {
+    pub fn rule(&self, frequency: Frequency, tier: u8, level: Option<Level>) -> Option<&FamilyDue> {
         let mut of = self.due.iter().filter(|due| due.frequency == frequency && due.tier == tier);
         let other = of.clone().find(|due| due.level.is_none());
         of.find(|due| level.is_some() && due.level == level).or(other)
@@ -319,6 +319,10 @@ mod tests {
             assert!(regime.cut_off_as_declared);
             assert_eq!(regime.check(day("2026-05-04"), &official().unwrap()), Ok(()));
         }
+        // By when a province sends on is not the circular's to say.
+        let regime = complete(onward(Frequency::Quarter, "2026-01-01"), "tt02-2023-btttt").unwrap();
+        assert_eq!(due(&regime, "2026Q1", 1, Level::Commune).as_deref(), Some("2026-03-06"));
+        assert_eq!(due(&regime, "2026Q1", 2, Level::Province), None);
         // Circular 06/2025/TT-TTCP: commune to province the 17th, province onward the 20th.
         for (frequency, period, commune, province) in [
             (Frequency::Quarter, "2026Q2", "2026-06-17", "2026-06-20"),

@@ -7,6 +7,8 @@ ALTER TABLE obligation ADD COLUMN area_id uuid;
 ALTER TABLE obligation ADD COLUMN open_us bigint NOT NULL DEFAULT 0;
 -- Before any extension.
 ALTER TABLE obligation ADD COLUMN original_due_us bigint;
+-- The last amendment of the calendars when it was computed, or when the report came.
+ALTER TABLE obligation ADD COLUMN calendar_amendment bigint NOT NULL DEFAULT 0;
 -- From when on a missing report is told; null: never.
 ALTER TABLE obligation ADD COLUMN tell_us bigint;
 ALTER TABLE obligation ADD COLUMN extension_id uuid;
@@ -39,11 +41,14 @@ CREATE INDEX obligation_closed ON obligation (regime, period) WHERE close_us IS 
 ALTER TABLE opening ADD COLUMN fingerprint bigint;
 -- The day on which it is looked at again though no unit changes.
 ALTER TABLE opening ADD COLUMN look_again date;
+-- What was opened before has neither receiver nor level: it is planned anew.
+UPDATE opening SET hierarchy_version = 0;
 -- What is owed in a province, in the order of lists.
 CREATE INDEX obligation_area ON obligation (area_id, regime, period, unit_code, unit_id);
 CREATE INDEX obligation_passed ON obligation (passed_to) WHERE passed_to IS NOT NULL;
--- What an amendment of a calendar can move, less what is closed: nobody has handed it over.
-CREATE INDEX obligation_unsettled ON obligation (regime, period, area_id, level) WHERE receive_us IS NULL;
+-- What an amendment of a calendar can move, less what is closed: nobody has handed it over. It writes all of it, and a wider
+-- index would take longer to write than it saves in reading.
+CREATE INDEX obligation_unsettled ON obligation (regime, period) WHERE receive_us IS NULL;
 ALTER TABLE receipt ADD COLUMN sequence bigint NOT NULL DEFAULT 0;
 -- What is known of a report before it had a sequence: less than whatever is said of it from now on.
 UPDATE receipt SET sequence = 1;
@@ -75,6 +80,7 @@ CREATE TABLE decision (
     id uuid NOT NULL PRIMARY KEY,
     unit_id uuid NOT NULL,
     subtree boolean NOT NULL,
+    below_only boolean NOT NULL,
     regime text,
     period text,
     due_from date,
@@ -135,6 +141,7 @@ CREATE TABLE calendar_amendment (
 DROP INDEX obligation_next_check;
 CREATE INDEX obligation_next_check ON obligation (next_check_us, regime, period, unit_id)
     WHERE next_check_us IS NOT NULL;
+CREATE INDEX notice_order ON notice (detect_us, id);
 -- Notices that are being put together: what falls due at once can be more than one transaction takes.
 CREATE TABLE digest (
     regime text NOT NULL,

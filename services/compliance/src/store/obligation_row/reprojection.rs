@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use dunghan_calendar::zone;
 use dunghan_hierarchy::UnitId;
 use dunghan_store::Write;
@@ -15,7 +15,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, QuerySelect as _};
 
 use super::obligation::{Column as C, Entity};
 use super::{IN_LIST, TABLE, TURN, Within, within};
-use crate::domain::calendar::{Amendment, CalendarId, Calendars, Moved, MovedDueTime};
+use crate::domain::calendar::{Amendment, CalendarId, Calendars, Change, Moved, MovedDueTime};
 use crate::domain::decision::{Decision, Extent, Outcome};
 use crate::domain::due_change::{Cause, DueChange};
 use crate::domain::obligation::{Obligation, ObligationName};
@@ -69,13 +69,27 @@ fn is(column: C, value: Option<i64>) -> SimpleExpr {
     value.map_or_else(|| column.is_null(), |value| column.eq(value))
 }
 
-/// What an amendment of that calendar can move: as [`is_movable`].
-fn movable(calendar: CalendarId, at: DateTime<Utc>) -> Condition {
+/// As [`is_movable`].
+fn movable(at: DateTime<Utc>) -> Condition {
     let owed = Condition::any().add(C::CloseUs.is_null()).add(C::CloseUs.gt(us(at)));
-    let movable = Condition::all().add(C::ReceiveUs.is_null()).add(owed);
-    match calendar {
-        CalendarId::National => movable,
-        CalendarId::Of(area) => movable.add(C::AreaId.eq(area.uuid())),
+    Condition::all().add(C::ReceiveUs.is_null()).add(owed)
+}
+
+/// What a change of a calendar can reach: what is due, with its grace, before the year of the first day that it speaks of, was
+/// counted without any of its days. A day can change what is computed of its year, and of no other.
+fn within_reach(change: &Change, at: DateTime<Utc>) -> Condition {
+    let movable = match change.calendar {
+        CalendarId::National => movable(at),
+        CalendarId::Of(area) => movable(at).add(C::AreaId.eq(area.uuid())),
+    };
+    let first = change.days.iter().map(|said| said.date).min();
+    let year = first.and_then(|first| first.with_ordinal(1));
+    match year.map(|year| us(zone::start_of(year))) {
+        // Office hours alone make nothing due on another day.
+        None => movable.add(Expr::value(false)),
+        Some(year) => {
+            movable.add(Condition::any().add(C::DueUs.gte(year)).add(C::TellUs.gte(year)))
+        }
     }
 }
 
@@ -87,7 +101,7 @@ impl Group {
         if areas.contains(&None) {
             area = area.add(C::AreaId.is_null());
         }
-        movable(CalendarId::National, at)
+        movable(at)
             .add(C::ExtensionId.is_null())
             .add(C::Regime.eq(self.regime.as_str()))
             .add(C::Period.eq(self.period.as_str()))
@@ -116,6 +130,7 @@ impl Group {
             receiver: None,
             open_time: DateTime::UNIX_EPOCH,
             original_due: time(self.original_due_us)?,
+            calendar_amendment: 0,
             due: time(self.due_us)?,
             due_generation: 1,
             tell: time(self.tell_us)?,
@@ -176,10 +191,10 @@ impl Store {
         take_turns(write, TURN).await
     }
 
-    /// What an amendment of a calendar moves, where `calendars` are those that come of it.
+    /// What a change of a calendar moves, where `calendars` are those that come of it.
     pub(in crate::store) async fn moves(
         write: &Write<'_>,
-        calendar: CalendarId,
+        change: &Change,
         calendars: &Calendars,
         at: DateTime<Utc>,
     ) -> Result<Moves, Error> {
@@ -190,7 +205,7 @@ impl Store {
             regimes.get(name).copied().ok_or_else(|| Error::UnknownRegime(name.clone()))
         };
         let mut groups = Vec::new();
-        for group in groups_of(write, calendar, at).await? {
+        for group in groups_of(write, change, at).await? {
             let before = group.one()?;
             let mut after = before.clone();
             reproject(&mut after, regime(&before)?, calendars, &[]);
@@ -199,7 +214,7 @@ impl Store {
         groups.retain(|one| one.before != one.after);
         let mut groups = merged(groups);
 
-        let extended = movable(calendar, at).add(C::ExtensionId.is_not_null());
+        let extended = within_reach(change, at).add(C::ExtensionId.is_not_null());
         let mut single = BTreeMap::new();
         load(write, extended, &mut single).await?;
         let touched: Vec<_> =
@@ -268,7 +283,13 @@ impl Store {
                 if one.before.due_generation != one.after.due_generation {
                     write.execute(&note(one, amendment, &reference, of_group.clone())).await?;
                 }
-                Entity::update_many()
+                let mut update = Entity::update_many();
+                // Where the grace alone ends on another day, the due time is still of the amendment before.
+                if one.before.original_due != one.after.original_due {
+                    let amendment = one.after.calendar_amendment.cast_signed();
+                    update = update.col_expr(C::CalendarAmendment, Expr::value(amendment));
+                }
+                update
                     .col_expr(C::OriginalDueUs, Expr::value(one.after.original_due.map(us)))
                     .col_expr(C::DueUs, Expr::value(one.after.due.map(us)))
                     .col_expr(C::TellUs, Expr::value(one.after.tell.map(us)))
@@ -368,7 +389,7 @@ fn note(
 
 async fn groups_of(
     write: &Write<'_>,
-    calendar: CalendarId,
+    change: &Change,
     at: DateTime<Utc>,
 ) -> Result<Vec<Group>, Error> {
     let alike =
@@ -380,7 +401,7 @@ async fn groups_of(
         .columns(alike)
         .column_as(C::UnitId.count(), "units")
         .expr_as(told, "told")
-        .filter(movable(calendar, at))
+        .filter(within_reach(change, at))
         .filter(C::ExtensionId.is_null());
     for column in alike {
         query = query.group_by(column);

@@ -1,10 +1,14 @@
 //! What rates count by: so many obligations that count alike, told apart by the database.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use dunghan_calendar::Period;
 use dunghan_hierarchy::UnitId;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Alias, CaseStatement, Condition, Expr, ExprTrait as _, SimpleExpr};
+use sea_orm::sea_query::{
+    Alias, Asterisk, CaseStatement, Condition, Expr, ExprTrait as _, Func, SimpleExpr,
+};
 use sea_orm::{
     ConnectionTrait, DbBackend, FromQueryResult, IsolationLevel, Iterable as _, QueryOrder as _,
     QuerySelect as _, TransactionTrait as _,
@@ -64,24 +68,24 @@ fn number(standing: Standing) -> i32 {
     place.and_then(|place| i32::try_from(place).ok()).unwrap_or(-1)
 }
 
-/// As [`Obligation::counted`], by numbers. Each case holds where none before it does.
-fn counted(at: i64) -> CaseStatement {
+/// As [`Obligation::counted`], each standing as `shown`. Each case holds where none before it does.
+fn counted(at: i64, shown: impl Fn(Standing) -> SimpleExpr) -> CaseStatement {
     let on_time = Condition::all()
         .add(C::ReceiveUs.lte(at))
         .add(Expr::col(C::ReceiveUs).lt(Expr::col(C::DueUs)));
     let without = Condition::all().add(C::ReceiveUs.lte(at)).add(C::DueUs.is_null());
     let case = |case: CaseStatement, when: SimpleExpr, standing| {
-        case.case(Condition::all().add(when), number(standing))
+        case.case(Condition::all().add(when), shown(standing))
     };
     let mut cases = CaseStatement::new();
     cases = case(cases, C::CloseUs.lte(at), Standing::Closed);
     cases = case(cases, C::WaivedUs.lte(at), Standing::Waived);
-    cases = cases.case(without, number(Standing::NoDueTime));
-    cases = cases.case(on_time, number(Standing::OnTime));
+    cases = cases.case(without, shown(Standing::NoDueTime));
+    cases = cases.case(on_time, shown(Standing::OnTime));
     cases = case(cases, C::ReceiveUs.lte(at), Standing::Late);
     cases = case(cases, C::DueUs.lte(at), Standing::Missing);
     cases = case(cases, C::OpenUs.gt(at), Standing::NotYetOpen);
-    cases.finally(number(Standing::Open))
+    cases.finally(shown(Standing::Open))
 }
 
 /// What is told apart beside the standing, each by a number of its own.
@@ -89,28 +93,34 @@ const RETURNED: i32 = 8;
 const EXTENDED: i32 = 16;
 const SOON: i32 = 32;
 
-/// All that is told apart, in one number: grouping by one is what a database does best.
+/// All that is told apart, in one number: grouping by one is what a database does best. Of each row no more is looked at than
+/// what its standing makes of interest.
 fn alike(moment: Moment<'_>) -> Expr {
     let at = us(moment.at);
     let flag = |holds: Condition, number| CaseStatement::new().case(holds, number).finally(0);
-    let returned = flag(Condition::all().add(C::ReturnUs.lte(at)), RETURNED);
+    let shown = |standing| {
+        let number = Expr::value(number(standing));
+        match standing {
+            Standing::OnTime | Standing::Late | Standing::NoDueTime => {
+                number.add(flag(Condition::all().add(C::ReturnUs.lte(at)), RETURNED))
+            }
+            Standing::Open => number.add(flag(is_soon(moment.soon), SOON)),
+            _ => number,
+        }
+    };
     let extended = flag(Condition::all().add(C::ExtensionId.is_not_null()), EXTENDED);
-    let soon = flag(is_soon(moment.soon), SOON);
-    [returned, extended, soon]
-        .into_iter()
-        .fold(Expr::expr(counted(at)), |sum, flag| sum.add(Expr::expr(flag)))
+    Expr::expr(counted(at, shown)).add(Expr::expr(extended))
 }
 
 fn read_alike(alike: i32) -> Result<Tally, Error> {
     let place = usize::try_from(alike % RETURNED).ok();
     let counted = place.and_then(|place| COUNTED.get(place)).copied();
     let counted = counted.ok_or_else(|| unreadable(TABLE)("a standing that is none"))?;
-    let there = matches!(counted, Standing::OnTime | Standing::Late | Standing::NoDueTime);
     Ok(Tally {
         counted,
-        returned: there && alike & RETURNED != 0,
+        returned: alike & RETURNED != 0,
         extended: alike & EXTENDED != 0,
-        due_soon: counted == Standing::Open && alike & SOON != 0,
+        due_soon: alike & SOON != 0,
     })
 }
 
@@ -121,10 +131,16 @@ impl Store {
         filter: &RateFilter,
         moment: Moment<'_>,
     ) -> Result<Vec<(Period, Tally, usize)>, Error> {
+        if let [(_, periods)] = filter.periods.as_slice()
+            && let [period] = *periods.as_slice()
+        {
+            let found = tally(self.database.reader(), filter, moment).await?;
+            return Ok(found.into_iter().map(|(tally, count)| (period, tally, count)).collect());
+        }
         let read = |(key, tally, count): (String, _, _)| {
             Ok((key.parse().map_err(unreadable(TABLE))?, tally, count))
         };
-        let found = tally(self.database.reader(), filter, C::Period, moment).await?;
+        let found = tally_by(self.database.reader(), filter, C::Period, moment).await?;
         found.into_iter().map(read).collect()
     }
 
@@ -136,18 +152,20 @@ impl Store {
     ) -> Result<Vec<(Vec<UnitId>, Tally, usize)>, Error> {
         let read =
             |(key, tally, count): (String, _, _)| Ok((super::read_path(&key)?, tally, count));
-        let found = tally(self.database.reader(), filter, C::Path, moment).await?;
+        let found = tally_by(self.database.reader(), filter, C::Path, moment).await?;
         found.into_iter().map(read).collect()
     }
 
-    /// What there is of a regime and period in a subtree, at a moment, and those of which [`Tally::is_exception`] holds, in the
-    /// order of their codes; both as of one state of the database.
+    /// What there is of a regime and period in a subtree, at a moment, and `most` of those of which [`Tally::is_exception`]
+    /// holds, in the order of their codes; both as of one state of the database. Of more, those first that come first in the
+    /// order of standings.
     pub async fn tally_with_exceptions(
         &self,
         scope: UnitId,
         regime: &RegimeId,
         period: Period,
         moment: Moment<'_>,
+        most: usize,
     ) -> Result<(Vec<(Tally, usize)>, Vec<Obligation>), Error> {
         let isolation = match self.database.engine() {
             DbBackend::Postgres => Some(IsolationLevel::RepeatableRead),
@@ -159,37 +177,65 @@ impl Store {
             within: vec![Within::Subtree(scope)],
             periods: vec![(regime.clone(), vec![period])],
         };
-        let tallies = tally(&read, &filter, C::Regime, moment).await?;
-        let exceptions = exceptions(&read, &filter, moment.at).await?;
+        let tallies = tally(&read, &filter, moment).await?;
+        let mut listed = BTreeMap::<_, usize>::new();
+        for (tally, count) in tallies.iter().filter(|(tally, _)| tally.is_exception()) {
+            *listed.entry(tally.counted).or_default() += count;
+        }
+        let mut found = Vec::new();
+        if listed.values().sum::<usize>() <= most {
+            let standings: Vec<_> = listed.into_keys().collect();
+            found = exceptions(&read, &filter, moment.at, &standings, most).await?;
+        } else {
+            for standing in listed.into_keys() {
+                let left = most - found.len();
+                found.extend(exceptions(&read, &filter, moment.at, &[standing], left).await?);
+            }
+        }
         read.commit().await?;
-        Ok((tallies.into_iter().map(|(_, tally, count)| (tally, count)).collect(), exceptions))
+        Ok((tallies, found))
     }
 }
 
-/// How many count alike, for each value of a column.
+/// By a name that no column has: PostgreSQL would group by the column.
+const ALIKE: &str = "alike";
+
+/// How many count alike.
 async fn tally(
+    connection: &impl ConnectionTrait,
+    filter: &RateFilter,
+    moment: Moment<'_>,
+) -> Result<Vec<(Tally, usize)>, Error> {
+    let rows: Vec<(i32, i64)> =
+        alike_in(Entity::find().select_only(), filter, moment).into_tuple().all(connection).await?;
+    rows.into_iter().map(|(alike, count)| Ok((read_alike(alike)?, read_count(count)))).collect()
+}
+
+/// The same for each value of a column: a second key to group by takes a database twice as long.
+async fn tally_by(
     connection: &impl ConnectionTrait,
     filter: &RateFilter,
     key: C,
     moment: Moment<'_>,
 ) -> Result<Vec<(String, Tally, usize)>, Error> {
-    // By a name that no column has: PostgreSQL would group by the column.
-    const ALIKE: &str = "alike";
-    let rows: Vec<(String, i32, i64)> = Entity::find()
-        .select_only()
-        .column(key)
-        .expr_as(alike(moment), ALIKE)
-        .expr_as(Expr::col(C::UnitId).count(), "units")
-        .filter(filter.condition())
-        .group_by(key)
-        .group_by(Expr::col(Alias::new(ALIKE)))
-        .into_tuple()
-        .all(connection)
-        .await?;
-    let read = |(key, alike, count): (String, i32, i64)| {
-        Ok((key, read_alike(alike)?, usize::try_from(count).unwrap_or_default()))
-    };
+    let by_key = Entity::find().select_only().column(key).group_by(key);
+    let rows: Vec<(String, i32, i64)> =
+        alike_in(by_key, filter, moment).into_tuple().all(connection).await?;
+    let read =
+        |(key, alike, count): (_, i32, i64)| Ok((key, read_alike(alike)?, read_count(count)));
     rows.into_iter().map(read).collect()
+}
+
+fn alike_in(query: Select<Entity>, filter: &RateFilter, moment: Moment<'_>) -> Select<Entity> {
+    query
+        .expr_as(alike(moment), ALIKE)
+        .expr_as(Func::count(Expr::col(Asterisk)), "units")
+        .filter(filter.condition())
+        .group_by(Expr::col(Alias::new(ALIKE)))
+}
+
+fn read_count(count: i64) -> usize {
+    usize::try_from(count).unwrap_or_default()
 }
 
 /// A row that is read by the places of its columns, which are those of the table: by their names, each would be looked up for
@@ -238,27 +284,35 @@ impl FromQueryResult for ByPlace {
             retracted_generation: next!(),
             hierarchy_version: next!(),
             next_check_us: next!(),
+            calendar_amendment: next!(),
         }))
     }
 }
 
-/// Those of which [`Tally::is_exception`] holds, in the order of their codes.
+/// `most` of those that stand so and of which [`Tally::is_exception`] holds, in the order of their codes.
 async fn exceptions(
     connection: &impl ConnectionTrait,
     filter: &RateFilter,
     at: DateTime<Utc>,
+    standings: &[Standing],
+    most: usize,
 ) -> Result<Vec<Obligation>, Error> {
-    let counted = || Expr::expr(counted(us(at)));
+    if standings.is_empty() || most == 0 {
+        return Ok(Vec::new());
+    }
+    let counted = || Expr::expr(counted(us(at), |standing| Expr::value(number(standing))));
     let good = [Standing::OnTime, Standing::NoDueTime].map(number);
-    let never = [Standing::OnTime, Standing::NoDueTime, Standing::NotYetOpen].map(number);
-    let extended = Condition::all().add(C::ExtensionId.is_not_null()).add(counted().is_in(good));
+    let exception =
+        Condition::any().add(C::ExtensionId.is_not_null()).add(counted().is_not_in(good));
     let rows: Vec<ByPlace> = Entity::find()
         .select_only()
         .columns(C::iter())
         .filter(filter.condition())
-        .filter(Condition::any().add(counted().is_not_in(never)).add(extended))
+        .filter(counted().is_in(standings.iter().copied().map(number)))
+        .filter(exception)
         .order_by_asc(C::UnitCode)
         .order_by_asc(C::UnitId)
+        .limit(most as u64)
         .into_model()
         .all(connection)
         .await?;

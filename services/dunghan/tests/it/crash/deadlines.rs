@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use chrono::Datelike as _;
 use dunghan_proto::compliance::calendar_service_client::CalendarServiceClient;
 use dunghan_proto::compliance::decision::Outcome;
 use dunghan_proto::compliance::decision_service_client::DecisionServiceClient;
 use dunghan_proto::compliance::extension::Until;
 use dunghan_proto::submission;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
+use dunghan_proto::r#type::Date;
 use uuid::Uuid;
 
 use super::*;
@@ -17,6 +19,12 @@ const COMMUNES: usize = 120;
 /// How often the server is killed: so many times, or as many as this says.
 const KILLS: usize = 20;
 const KILLS_VARIABLE: &str = "DUNGHAN_KILLS";
+
+/// A day until which a report may be handed in, once more time is given.
+fn later() -> Date {
+    let today = SystemClock.now().date_naive();
+    field::pb_date(NaiveDate::from_ymd_opt(today.year() + 1, 6, 30).unwrap())
+}
 
 fn kills() -> usize {
     let wanted = std::env::var(KILLS_VARIABLE).ok().and_then(|count| count.parse().ok());
@@ -155,7 +163,7 @@ impl Client {
                 self.decide(&unit(&code(commune)), waiver, id).await?;
             }
             Act::Extend { commune, id } => {
-                let day = field::pb_date("2090-01-02".parse().unwrap());
+                let day = later();
                 let until = Some(Until::DueDate(day));
                 let extension = Outcome::Extension(pb::Extension { until });
                 let decision = self.decide(&unit(&code(commune)), extension, id).await?;
@@ -219,7 +227,7 @@ impl Client {
                 let request = submission::ReturnReportRequest {
                     name,
                     reason,
-                    due_date: Some(field::pb_date("2090-01-02".parse().unwrap())),
+                    due_date: Some(later()),
                     request_id: id.to_string(),
                     ..Default::default()
                 };
