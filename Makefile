@@ -8,6 +8,9 @@ TESTS ?= --workspace
 DEMO_ARGS ?=
 # Has a soak strike again as it did before; it says which seed it took.
 SEED ?=
+# How long a soak is: how often a server is killed while decisions are made, and how many histories of obligations are played.
+KILLS ?= 200
+HISTORIES ?= 10000
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/:.* ## /\t/' | expand -t 8
@@ -19,12 +22,16 @@ test: ## Run all tests, on SQLite and on a PostgreSQL of its own
 	scripts/setup test
 	scripts/with-postgres scripts/run-tests $(TESTS)
 
-soak: ## Restart and kill a release build and its database under load, again and again; some minutes
+soak: ## Kill a release build and its database under load, again and again, and play obligations through; an hour, roughly
 	scripts/setup test
 	cargo build --release -p dunghan
 	DUNGHAN_SOAK_SEED=$(SEED) scripts/with-postgres cargo nextest run --release -p dunghan-tests \
 		--run-ignored only --no-capture chaos::soak::
-	scripts/with-postgres cargo nextest run --release -p dunghan --stress-count 10 crash::
+	scripts/with-postgres cargo nextest run --release -p dunghan --stress-count 10 \
+		-E 'test(/^crash::/) - test(/^crash::deadlines::/)'
+	DUNGHAN_KILLS=$(KILLS) scripts/with-postgres cargo nextest run --release --profile soak -p dunghan crash::deadlines::
+	DUNGHAN_HISTORIES=$(HISTORIES) scripts/with-postgres cargo nextest run --release --profile soak \
+		-p dunghan-compliance histories::
 
 lint: ## Check format, lints, contracts, manifests and documentation; changes nothing
 	scripts/setup lint

@@ -1,4 +1,7 @@
-//! What the benchmarks share: figures beside the ceilings that they should stay below.
+//! What the benchmarks share: figures beside the ceilings that they should stay below. And what of them the program can measure
+//! by itself, wherever it runs.
+
+pub mod deadlines;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -7,6 +10,35 @@ use std::process::ExitCode;
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
+}
+
+/// What came out of a measurement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// Of what.
+    pub what: String,
+    /// In its unit.
+    pub value: f64,
+    /// What it should stay below. Infinity: it is there for comparison only.
+    pub ceiling: f64,
+    /// `s`, `ms` or `×`.
+    pub unit: &'static str,
+}
+
+impl Figure {
+    /// There for comparison only.
+    fn of(what: String, value: f64, unit: &'static str) -> Self {
+        Self::below(what, value, f64::INFINITY, unit)
+    }
+
+    fn below(what: String, value: f64, ceiling: f64, unit: &'static str) -> Self {
+        Self { what, value, ceiling, unit }
+    }
+
+    /// Whether it is over its ceiling.
+    pub fn is_over(&self) -> bool {
+        self.value > self.ceiling
+    }
 }
 
 /// What came out, beside what it should stay below; each row is printed as it comes.

@@ -1,5 +1,6 @@
 //! The arguments: what can be typed, and the help for it.
 
+mod bench;
 mod calendar;
 mod decisions;
 mod standings;
@@ -8,13 +9,14 @@ mod units;
 use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use dunghan_calendar::Period;
 use dunghan_proto::submission::report::State;
 
 use crate::address::ServerAddress;
 use crate::input::{self, Lifetime, UnitRef};
 
+pub(crate) use bench::{Bench, BenchVerb};
 pub(crate) use calendar::{Calendar, CalendarVerb, Province};
 pub(crate) use decisions::{
     Decisions, DecisionsVerb, Extend, OnWhat, Requests, RequestsVerb, Waive, WhichRequest,
@@ -100,6 +102,8 @@ pub(crate) enum Command {
     Rollup(Rollup),
     /// Working calendars: windows of periods, due dates, days off, amendments
     Calendar(Calendar),
+    /// What the suite costs on this machine, beside what it should stay below
+    Bench(Bench),
     /// See it work on real units and five real reports, in a temporary folder
     Demo(Demo),
 }
@@ -258,18 +262,18 @@ pub(crate) enum RegimesVerb {
     /// The families of rules that regimes can name: windows and due days that a
     /// legal document fixes
     Families,
-    /// Put the regimes of a JSON file in force; those that are already, the
-    /// same, are left as they are
+    /// Put the regimes of a JSON file in force: none of them where one is
+    /// refused. Those that are already, the same, are left as they are
+    #[command(group = ArgGroup::new("which").required(true).args(["file", "bundled"]))]
     Import {
         /// A JSON file with a list of regimes
-        #[arg(required_unless_present = "bundled")]
         file: Option<PathBuf>,
         /// Those that come with the program: form II.06a of Circular
         /// 01/2020/TT-VPCP, digital transformation, inspection
-        #[arg(long, conflicts_with = "file")]
+        #[arg(long)]
         bundled: bool,
         /// Say what would be put in force, and do nothing. A regime that amends
-        /// another of the same file is refused: that one is not in force yet
+        /// another of the same file is not checked: that one is not in force yet
         #[arg(long)]
         dry_run: bool,
     },
@@ -419,6 +423,9 @@ pub(crate) struct Overdue {
 pub(crate) struct Notices {
     /// The recipient; without one, everyone's
     pub(crate) unit: Option<UnitRef>,
+    /// Each with what it says, as it was sent
+    #[arg(long)]
+    pub(crate) text: bool,
     /// The date on which the unit's code is meant [default: today]
     #[arg(long, value_name = "DATE", value_parser = input::date)]
     pub(crate) as_of: Option<NaiveDate>,

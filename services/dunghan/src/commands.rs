@@ -1,6 +1,7 @@
 //! What each command does: parse, call, print. One file for each noun.
 
 mod backup;
+mod bench;
 mod calendar;
 mod contacts;
 mod decisions;
@@ -55,6 +56,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Sweep(args) => notices::sweep(args).await,
         Command::Rollup(args) => rollup::rollup(args).await,
         Command::Calendar(args) => calendar::calendar(args).await,
+        Command::Bench(args) => bench::bench(args).await,
         Command::Demo(args) => Box::pin(demo::demo(args)).await,
     }
 }

@@ -20,11 +20,17 @@ const NO_ROLE: &str =
 /// What to do where a code was held on other days.
 const OTHER_DAY: &str = "\nTo ask about a day on which it was: --as-of DATE";
 
+/// What to do where a province has no calendar.
+const NATIONS_CALENDAR: &str =
+    "\nA province that has none of its own goes by the nation's: leave --province out.";
+
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The server said no.
     Refused(Box<Status>),
+    /// Several things did not go, or one of several: each with what it is about. One at the least.
+    Several(Vec<(String, Failure)>),
     /// What was given does not read; one line for each thing wrong with it.
     Input(Vec<String>),
     /// There is no server there.
@@ -42,6 +48,9 @@ impl Failure {
     /// As `--help` documents them.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
+            Self::Several(failures) => {
+                return failures.first().map_or(ExitCode::FAILURE, |(_, first)| first.exit_code());
+            }
             Self::Refused(_) | Self::Failed(_) => 1,
             Self::Input(_) => 2,
             Self::Unreachable { .. } => 3,
@@ -100,8 +109,13 @@ impl fmt::Display for Failure {
                     _ if status.code() == Code::Unimplemented => f.write_str(APART),
                     Some("ROLE_MISSING") => f.write_str(NO_ROLE),
                     Some("CODE_NOT_VALID_ON_DATE") => f.write_str(OTHER_DAY),
+                    Some("UNKNOWN_CALENDAR") => f.write_str(NATIONS_CALENDAR),
                     _ => Ok(()),
                 }
+            }
+            Self::Several(failures) => {
+                let each = failures.iter().map(|(about, failure)| format!("{about}: {failure}"));
+                f.write_str(&each.collect::<Vec<_>>().join("\n"))
             }
             Self::Input(problems) => f.write_str(&problems.join("\n")),
             Self::Unreachable { address, cause } => {
@@ -145,6 +159,17 @@ mod tests {
         assert!(
             day.to_string().ends_with("was held\nTo ask about a day on which it was: --as-of DATE")
         );
+        use dunghan_proto::compliance::ErrorReason::UnknownCalendar;
+        let calendar = Failure::from(refuse(Code::NotFound, UnknownCalendar, "none", []));
+        assert!(calendar.to_string().ends_with("leave --province out."), "{calendar}");
+    }
+
+    #[test]
+    fn of_several_failures_each_is_said_with_what_it_is_about() {
+        let failures = ["a", "b"].map(|name| (name.to_owned(), Failure::input("does not read")));
+        let several = Failure::Several(failures.into());
+        assert_eq!(several.to_string(), "a: does not read\nb: does not read");
+        assert_eq!(several.exit_code(), ExitCode::from(2));
     }
 
     #[test]

@@ -423,6 +423,7 @@ pub(super) async fn requests(args: Requests) -> Result<(), Failure> {
     };
     let one = ObligationRequest::from(one);
     let unit = lookup.label(one.unit(), None).await;
+    let withdrawn = one.state == "WITHDRAWN";
     output::print(format, &one, |request| {
         output::pairs(&[
             ("Unit", unit),
@@ -433,8 +434,8 @@ pub(super) async fn requests(args: Requests) -> Result<(), Failure> {
             ("By", request.author.clone()),
             ("At", show_time(request.create_time)),
             ("Stands", plain(&request.state)),
-            ("Answered by", request.decider.clone()),
-            ("Answered", show_time(request.decide_time)),
+            (if withdrawn { "Withdrawn by" } else { "Answered by" }, request.decider.clone()),
+            (if withdrawn { "Withdrawn" } else { "Answered" }, show_time(request.decide_time)),
             ("Answer", request.answer.clone()),
             ("Decision", id(&request.decision).to_owned()),
             ("Id", id(&request.name).to_owned()),

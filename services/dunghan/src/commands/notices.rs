@@ -81,6 +81,13 @@ pub(super) async fn notices(args: Notices) -> Result<(), Failure> {
     }
     output::print(args.client.output, &list, |list| {
         use Column::{Number, Text};
+        if args.text && !list.notices.is_empty() {
+            let each = list.notices.iter().map(|notice| {
+                let (found, to) = (show_time(notice.detect_time), &notice.recipient_label);
+                output::wrap(&format!("{found}, {to}\n{}", notice.text))
+            });
+            return each.collect::<Vec<_>>().join("\n\n");
+        }
         let mut rows = Rows::new(&[
             Text("Found"),
             Text("To"),

@@ -238,7 +238,7 @@ pub(super) async fn obligations(args: Obligations) -> Result<(), Failure> {
             Text("Period"),
             Text("Due"),
             Text("Stands"),
-            Number("Days late"),
+            Number("Workdays late"),
         ]);
         for obligation in &list.obligations {
             rows.row([

@@ -105,9 +105,10 @@ pub(super) async fn rates(args: Rates) -> Result<(), Failure> {
     match (args.period, args.from.zip(args.through)) {
         (Some(period), _) => {
             let period = period.to_string();
+            let label = client.label(&scope, args.as_of).await;
             let request = pb::GetReportingRateRequest { scope, regime, period, read_time };
             let rate = client.compliance().get_reporting_rate(request).await?.into_inner();
-            output::print(format, &Rate::from(rate), rate_text)
+            output::print(format, &Rate::from(rate), |rate| rate_text(rate, label))
         }
         (None, Some((first, last))) => {
             let request = pb::ListReportingRatesRequest {
@@ -155,7 +156,7 @@ async fn ranks(client: &Client, verb: RatesVerb) -> Result<Ranks, Failure> {
     Ok(Ranks { ranks: ranks.collect(), hierarchy_version: found.hierarchy_version })
 }
 
-fn rate_text(rate: &Rate) -> String {
+fn rate_text(rate: &Rate, within: String) -> String {
     use Column::{Number, Text};
     let percent = |rate: &Option<String>, part: i32, whole: i32| {
         let rate = rate.as_ref().and_then(|rate| rate.parse::<Decimal>().ok());
@@ -166,6 +167,9 @@ fn rate_text(rate: &Rate) -> String {
     };
     let (expected, actual) = (rate.expected_reports, rate.actual_reports);
     let text = output::pairs(&[
+        ("Within", within),
+        ("Regime", rate.regime.trim_start_matches("regimes/").to_owned()),
+        ("Period", show_period(&rate.period)),
         ("At", show_time(rate.read_time)),
         ("Expected", expected.to_string()),
         ("Actual", actual.to_string()),
@@ -188,8 +192,13 @@ fn rate_text(rate: &Rate) -> String {
     if rate.exceptions.is_empty() {
         return text;
     }
-    let mut rows =
-        Rows::new(&[Text("Code"), Text("Unit"), Text("Stands"), Text("Due"), Number("Days late")]);
+    let mut rows = Rows::new(&[
+        Text("Code"),
+        Text("Unit"),
+        Text("Stands"),
+        Text("Due"),
+        Number("Workdays late"),
+    ]);
     for obligation in &rate.exceptions {
         rows.row([
             obligation.unit_code.clone(),
@@ -213,8 +222,8 @@ const COUNTS: [Column; 7] = [
     Column::Number("Late"),
     Column::Number("Miss"),
     Column::Number("Open"),
-    Column::Number("%"),
-    Column::Number("% on time"),
+    Column::Number("Rate %"),
+    Column::Number("On time %"),
 ];
 
 fn counts(rate: &Rate) -> [String; 7] {
@@ -230,11 +239,14 @@ fn counts(rate: &Rate) -> [String; 7] {
 }
 
 fn trend_text(trend: &Trend) -> String {
-    let mut rows = Rows::new(&[&[Column::Text("Period")], COUNTS.as_slice()].concat());
+    let waived = [Column::Number("Waived")];
+    let mut rows =
+        Rows::new(&[&[Column::Text("Period")], COUNTS.as_slice(), waived.as_slice()].concat());
     let periods = trend.rates.iter().map(|rate| (show_period(&rate.period), rate));
     let total = trend.total.iter().map(|rate| ("Total".to_owned(), rate));
     for (period, rate) in periods.chain(total) {
-        rows.row(std::iter::once(period).chain(counts(rate)));
+        let waived = rate.waived_reports.to_string();
+        rows.row(std::iter::once(period).chain(counts(rate)).chain([waived]));
     }
     rows.text()
 }

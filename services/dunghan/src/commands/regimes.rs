@@ -1,5 +1,7 @@
 //! `regimes`: the rules by which reports are owed, and the families of rules that they follow.
 
+mod import;
+
 use chrono::{DateTime, FixedOffset, NaiveDate};
 use dunghan_calendar::zone::date_vi;
 use dunghan_proto::compliance as pb;
@@ -13,8 +15,10 @@ use serde::Serialize;
 use crate::cli::{Regimes, RegimesVerb};
 use crate::client::{Client, Lookup, PAGE};
 use crate::failure::Failure;
-use crate::input::{self, RegimeFile};
+use crate::input;
 use crate::output::{self, Column, Rows, plain, show_date, word};
+
+pub(crate) use import::create;
 
 #[derive(Serialize)]
 struct Regime {
@@ -269,23 +273,6 @@ struct Families {
     families: Vec<Family>,
 }
 
-#[derive(Default, Serialize)]
-struct Imported {
-    /// Nothing was done: what is created would be.
-    dry_run: bool,
-    created: Vec<String>,
-    unchanged: Vec<String>,
-    overlaps: Vec<CreatedOverlap>,
-}
-
-/// That a regime which was put in force collects what another does.
-#[derive(Serialize)]
-struct CreatedOverlap {
-    created: String,
-    #[serde(flatten)]
-    overlap: OverlapView,
-}
-
 pub(super) async fn regimes(args: Regimes) -> Result<(), Failure> {
     let format = args.client.output;
     match args.verb {
@@ -319,20 +306,7 @@ pub(super) async fn regimes(args: Regimes) -> Result<(), Failure> {
                 None => input::bundled_regimes().map_err(Failure::Input)?,
             };
             let client = Client::of(&args.client)?;
-            let mut imported = Imported { dry_run, ..Imported::default() };
-            for file in regimes {
-                let regime = contract(&client, file).await?;
-                match put_in_force(&client, &regime, dry_run).await? {
-                    None => imported.unchanged.push(regime.name),
-                    Some(created) => {
-                        let Regime { name, overlaps, .. } = created.into();
-                        let of = |overlap| CreatedOverlap { created: name.clone(), overlap };
-                        imported.overlaps.extend(overlaps.into_iter().map(of));
-                        imported.created.push(name);
-                    }
-                }
-            }
-            output::print(format, &imported, imported_text)
+            import::import(&client, regimes, dry_run, format).await
         }
     }
 }
@@ -352,94 +326,6 @@ async fn all(client: &Client, as_of: Option<NaiveDate>) -> Result<Vec<pb::Regime
     }
 }
 
-/// Puts a regime in force; `false` where the same one was there already.
-pub(crate) async fn create(client: &Client, file: RegimeFile) -> Result<bool, Failure> {
-    let regime = contract(client, file).await?;
-    Ok(put_in_force(client, &regime, false).await?.is_some())
-}
-
-/// Puts a regime in force, or only tries to; none where the same one was there already.
-async fn put_in_force(
-    client: &Client,
-    regime: &pb::Regime,
-    validate_only: bool,
-) -> Result<Option<pb::Regime>, Failure> {
-    let request_id = uuid::Uuid::new_v4().to_string();
-    let request =
-        pb::CreateRegimeRequest { regime: Some(regime.clone()), request_id, validate_only };
-    let refused = match client.compliance().create_regime(request).await {
-        Ok(created) => return Ok(Some(created.into_inner())),
-        Err(status) => Failure::from(status),
-    };
-    if refused.reason().as_deref() != Some("REGIME_EXISTS") {
-        return Err(refused);
-    }
-    let request = pb::GetRegimeRequest { name: regime.name.clone() };
-    let there = client.compliance().get_regime(request).await?.into_inner();
-    let mut wanted = as_put_in_force(regime, &there);
-    if wanted.through_date.is_none() && there.through_date.is_some() {
-        // It may be another that ended it, and not what it says itself.
-        let amended = all(client, None).await?.iter().any(|other| other.amends == regime.name);
-        wanted.through_date = there.through_date.filter(|_| amended);
-    }
-    if wanted == there { Ok(None) } else { Err(refused) }
-}
-
-/// What is asked for, with all that the server decides as it is on the one that is there: times, overlaps, and what is left to
-/// the family.
-fn as_put_in_force(asked: &pb::Regime, there: &pb::Regime) -> pb::Regime {
-    let mut regime = pb::Regime {
-        create_time: there.create_time,
-        overlaps: there.overlaps.clone(),
-        tell_from_date: asked.tell_from_date.or(there.tell_from_date),
-        ..asked.clone()
-    };
-    if regime.report_kind == 0 {
-        regime.report_kind = pb::ReportKind::Periodic.into();
-    }
-    if regime.family.is_empty() {
-        if regime.window_family == 0 {
-            regime.window_family = pb::WindowFamily::Nd09.into();
-        }
-        return regime;
-    }
-    if regime.window_family == 0 {
-        regime.window_family = there.window_family;
-    }
-    regime.cut_off_as_declared |= there.cut_off_as_declared;
-    regime.due_rule = regime.due_rule.or(there.due_rule);
-    let stated = regime.level_due_rules.len();
-    regime.level_due_rules.extend(there.level_due_rules.iter().skip(stated).cloned());
-    for (tier, there) in regime.onward_tiers.iter_mut().zip(&there.onward_tiers) {
-        tier.due_rule = tier.due_rule.or(there.due_rule);
-    }
-    regime
-}
-
-/// As the contract has it: the registry is asked for the units that the file gives by code.
-pub(crate) async fn contract(client: &Client, file: RegimeFile) -> Result<pb::Regime, Failure> {
-    let name = async |unit| client.unit_name_or_all(unit, None).await;
-    let mut debtors = pb::Debtors {
-        subtree: name(file.debtors.subtree.as_ref()).await?,
-        levels: file.debtors.levels,
-        kinds: file.debtors.kinds,
-        ..Default::default()
-    };
-    for unit in &file.debtors.units {
-        debtors.units.push(name(Some(unit)).await?);
-    }
-    for unit in &file.debtors.except_subtrees {
-        debtors.except_subtrees.push(name(Some(unit)).await?);
-    }
-    let mut regime = file.regime;
-    for (tier, unit) in regime.onward_tiers.iter_mut().zip(&file.onward_receiving_units) {
-        tier.receiving_unit = name(unit.as_ref()).await?;
-    }
-    regime.receiving_unit = name(file.receiving_unit.as_ref()).await?;
-    regime.debtors = Some(debtors);
-    Ok(regime)
-}
-
 fn id(name: &str) -> &str {
     name.trim_start_matches("regimes/")
 }
@@ -449,15 +335,16 @@ fn table(list: &List) -> String {
     let mut rows =
         Rows::new(&[Whole("Regime"), Text("What"), Text("Due"), Whole("From"), Whole("Through")]);
     for regime in &list.regimes {
-        // Each tier owes by a day of its own.
         let first = regime.level_due_rules.iter().map(|rule| &rule.due);
-        let first = first.chain(Some(&regime.due));
-        let onward = regime.onward_tiers.iter().map(|tier| &tier.due);
-        let due: Vec<_> = first.chain(onward).filter_map(Due::text).collect();
+        let first: Vec<_> = first.chain(Some(&regime.due)).filter_map(Due::text).collect();
+        // Each tier owes by a day of its own.
+        let onward = regime.onward_tiers.iter().filter_map(|tier| tier.due.text());
+        let tiers = Some(first.join(" or ")).filter(|first| !first.is_empty());
+        let due: Vec<_> = tiers.into_iter().chain(onward).collect();
         rows.row([
             id(&regime.name).to_owned(),
             regime.display_name.clone(),
-            if due.is_empty() { "–".to_owned() } else { due.join("; ") },
+            if due.is_empty() { "–".to_owned() } else { due.join(", then ") },
             show_date(regime.from_date),
             show_date(regime.through_date),
         ]);
@@ -600,7 +487,7 @@ fn window(family: &str, as_declared: bool) -> String {
 fn hint(indent: &str, overlap: &OverlapView) -> String {
     let units = usize::try_from(overlap.unit_count).unwrap_or_default();
     let text = format!(
-        "{} asks {} of the same for the same days: {}",
+        "{} asks {} for the same over the same days: {}",
         overlap.regime,
         output::many(units, "unit", "units"),
         overlap.indicators.join(", ")
@@ -660,76 +547,9 @@ fn distinct(words: impl Iterator<Item = String>) -> Vec<String> {
     })
 }
 
-fn imported_text(imported: &Imported) -> String {
-    let put = if imported.dry_run { "would be put in force" } else { "put in force" };
-    let mut lines = Vec::new();
-    for name in &imported.created {
-        lines.push(format!("{name}: {put}"));
-        let of = imported.overlaps.iter().filter(|overlap| overlap.created == *name);
-        lines.extend(of.map(|CreatedOverlap { overlap, .. }| hint("  ", overlap)));
-    }
-    lines.extend(imported.unchanged.iter().map(|name| format!("{name}: was there, the same")));
-    lines.join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn asked() -> pb::Regime {
-        pb::Regime {
-            name: "regimes/thanh-tra".to_owned(),
-            family: "tt06-2025-ttcp".to_owned(),
-            onward_tiers: vec![pb::OnwardTier {
-                receiving_agency: "Thanh tra Chính phủ".to_owned(),
-                ..Default::default()
-            }],
-            ..Default::default()
-        }
-    }
-
-    fn on(day: i32) -> pb::DayOfMonth {
-        pb::DayOfMonth { day, month: 0 }
-    }
-
-    /// As a server answers it.
-    fn there() -> pb::Regime {
-        let mut there = pb::Regime {
-            window_family: pb::WindowFamily::Nd09.into(),
-            report_kind: pb::ReportKind::Periodic.into(),
-            cut_off_as_declared: true,
-            due_rule: Some(DueRule::DayOfMonth(on(17))),
-            tell_from_date: Some(pb_date(NaiveDate::MIN)),
-            create_time: Some(prost_types::Timestamp::default()),
-            overlaps: vec![pb::RegimeOverlap::default()],
-            ..asked()
-        };
-        there.onward_tiers[0].due_rule = Some(OnwardDue::DayOfMonth(on(20)));
-        there
-    }
-
-    #[test]
-    fn a_regime_whose_family_filled_it_in_is_the_same_and_one_that_says_otherwise_is_not() {
-        assert_eq!(as_put_in_force(&asked(), &there()), there());
-        assert_eq!(as_put_in_force(&there(), &there()), there());
-        let otherwise: [fn(&mut pb::Regime); 6] = [
-            |of| of.legal_basis = "Khác".to_owned(),
-            |of| of.due_rule = Some(DueRule::WorkingDaysAfterCutOff(3)),
-            |of| of.window_family = pb::WindowFamily::Calendar.into(),
-            |of| of.tell_from_date = Some(pb_date(NaiveDate::MAX)),
-            |of| of.onward_tiers[0].due_rule = Some(OnwardDue::DayOfMonth(on(21))),
-            |of| of.onward_tiers.clear(),
-        ];
-        for change in otherwise {
-            let mut other = asked();
-            change(&mut other);
-            assert_ne!(as_put_in_force(&other, &there()), there(), "{other:?}");
-        }
-        // Without a family nothing is left to it.
-        let alone = pb::Regime { family: String::new(), ..asked() };
-        let filled = pb::Regime { family: String::new(), ..there() };
-        assert_ne!(as_put_in_force(&alone, &filled), filled);
-    }
 
     #[test]
     fn what_is_shown_to_people_fits_80_columns() {
@@ -748,7 +568,7 @@ mod tests {
                 indicators: vec!["dossiers_received_online".to_owned(); 10],
                 unit_count: 3321,
             }],
-            ..there()
+            ..import::tests::there()
         };
         regime.set_frequency(pb::Frequency::NineMonths);
         let regime = Regime::from(regime);
@@ -765,7 +585,7 @@ mod tests {
             "in 24 Tỉnh Bắc Ninh except 07210",
             "commune: cut-off + 1 working day; others: 17 of the last month",
             "to Thanh tra Chính phủ: 20 of the last month",
-            "regimes/khac asks 3321 units of the same",
+            "regimes/khac asks 3321 units for the same",
         ] {
             // Long values wrap: compared without what the wrapping puts between.
             let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -776,7 +596,7 @@ mod tests {
             frequency: frequency.to_owned(),
             tier,
             level: String::new(),
-            due: Due::day(on(6)),
+            due: Due::day(pb::DayOfMonth { day: 6, month: 0 }),
         };
         assert_eq!(due.text().as_deref(), Some("cut-off + 3 working days"));
         let family = Family {
@@ -804,24 +624,9 @@ mod tests {
                 .any(|of| of.split_whitespace().collect::<Vec<_>>().join(" ").starts_with(line));
             assert!(found, "{line}: {family}");
         }
-        let overlap = OverlapView {
-            regime: "regimes/khac".to_owned(),
-            indicators: vec!["portal_posts".to_owned(); 12],
-            unit_count: 1,
-        };
-        let imported = Imported {
-            dry_run: true,
-            created: vec!["regimes/a".to_owned()],
-            unchanged: vec!["regimes/b".to_owned()],
-            overlaps: vec![CreatedOverlap { created: "regimes/a".to_owned(), overlap }],
-        };
-        let imported = imported_text(&imported);
-        assert!(
-            imported.starts_with("regimes/a: would be put in force\n  regimes/khac asks 1 unit")
-        );
         let list = table(&List { regimes: vec![regime] });
         assert!(list.contains("cut-off + 1 working") && list.contains("thanh-tra"), "{list}");
-        for text in [text, family, imported, list] {
+        for text in [text, family, list] {
             let widest = text.lines().map(output::width).max().unwrap_or(0);
             assert!(widest <= 80, "{widest}: {text}");
         }

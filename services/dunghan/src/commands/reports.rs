@@ -241,13 +241,13 @@ pub(super) async fn reports(args: Reports) -> Result<(), Failure> {
         ReportsVerb::Show { which } => {
             let (client, name) = named(&args.client, which).await?;
             let report = client.submission().get_report(pb::GetReportRequest { name }).await?;
-            print(&client, format, report.into_inner()).await
+            print(&client, format, report.into_inner(), show).await
         }
         ReportsVerb::Submit { file } => {
             let report = input::in_file(&file, input::report(&input::read(&file)?))?;
             let client = Client::of(&args.client)?;
             let report = submit(&client, report).await?;
-            print(&client, format, report).await
+            print(&client, format, report, show).await
         }
         ReportsVerb::Withdraw { which, reason } => {
             let (client, name) = named(&args.client, which).await?;
@@ -258,7 +258,7 @@ pub(super) async fn reports(args: Reports) -> Result<(), Failure> {
                 ..Default::default()
             };
             let report = client.submission().withdraw_report(request).await?;
-            print(&client, format, report.into_inner()).await
+            print(&client, format, report.into_inner(), head).await
         }
         ReportsVerb::Return { which, reason, until } => {
             let (client, name) = named(&args.client, which).await?;
@@ -270,7 +270,7 @@ pub(super) async fn reports(args: Reports) -> Result<(), Failure> {
                 ..Default::default()
             };
             let report = client.submission().return_report(request).await?;
-            print(&client, format, report.into_inner()).await
+            print(&client, format, report.into_inner(), head).await
         }
         ReportsVerb::Acts { which, with_reports } => {
             let (client, report) = named(&args.client, which).await?;
@@ -298,13 +298,18 @@ async fn named(args: &ClientArgs, which: WhichReport) -> Result<(Client, String)
 }
 
 /// One report, with the name of the agency that hands it over where people read it.
-async fn print(client: &Client, format: Format, report: pb::Report) -> Result<(), Failure> {
+async fn print(
+    client: &Client,
+    format: Format,
+    report: pb::Report,
+    text: fn(&Report, String) -> String,
+) -> Result<(), Failure> {
     let report = Report::from(report);
     let agency = match (format, &report.submitting_unit) {
         (Format::Table, Some(unit)) => client.label(unit, None).await,
         _ => String::new(),
     };
-    output::print(format, &report, |report| show(report, agency))
+    output::print(format, &report, |report| text(report, agency))
 }
 
 async fn list(
@@ -443,6 +448,11 @@ fn table(list: &List, units: &HashMap<String, String>) -> String {
     rows.text()
 }
 
+/// The last date on which a report that was sent back is on time again; nothing where it was not.
+fn until(due: Option<DateTime<FixedOffset>>) -> String {
+    if due.is_some() { show_due(due) } else { String::new() }
+}
+
 fn acts_table(acts: &Acts) -> String {
     use Column::{Number, Text};
     let mut rows = Rows::new(&[
@@ -461,26 +471,26 @@ fn acts_table(acts: &Acts) -> String {
             plain(&act.kind),
             act.revision.to_string(),
             act.author.clone(),
-            show_due(act.return_due_time),
+            until(act.return_due_time),
             act.reason.clone().or(grounds).unwrap_or_default(),
         ]);
     }
     rows.text()
 }
 
-fn show(report: &Report, agency: String) -> String {
-    use Column::{Number, Text};
+/// Which report it is and where it stands, without what it says.
+fn head(report: &Report, agency: String) -> String {
     let document = &report.document;
     let number = [document.number.as_str(), document.symbol.as_str()].join("/");
     let evidence = report.receipt_evidence.as_ref();
     let revision = if report.revision > 0 { report.revision.to_string() } else { String::new() };
-    let mut text = output::pairs(&[
+    output::pairs(&[
         ("Report", report.name.clone()),
         ("Regime", report.regime.clone()),
         ("Period", show_period(&report.period)),
         ("State", plain(&report.state)),
         ("Revision", revision),
-        ("To be mended by", show_due(report.return_due_time)),
+        ("To be mended by", until(report.return_due_time)),
         ("Received", show_time(report.receive_time)),
         (
             "By",
@@ -490,7 +500,12 @@ fn show(report: &Report, agency: String) -> String {
         ("Dated", show_date(document.document_date)),
         ("Declared cut-off", show_date(report.declared_cut_off_date)),
         ("Handed over for it by", agency),
-    ]);
+    ])
+}
+
+fn show(report: &Report, agency: String) -> String {
+    use Column::{Number, Text};
+    let mut text = head(report, agency);
     let mut values = Rows::new(&[
         Text("Indicator"),
         Text("Category"),

@@ -1,5 +1,7 @@
 //! Regimes as a JSON file holds them.
 
+use std::collections::HashSet;
+
 use chrono::NaiveDate;
 use dunghan_proto::compliance as pb;
 use dunghan_proto::compliance::level_due_rule::DueRule as LevelDue;
@@ -187,7 +189,12 @@ fn named<E: Into<i32>>(
 /// The regimes of a JSON file, a list, or everything that is wrong with it.
 pub(crate) fn regimes(bytes: &[u8]) -> Result<Vec<RegimeFile>, Vec<String>> {
     let values: Vec<Value> = json::document(bytes)?;
-    json::elements("regimes", values, regime)
+    let mut names = HashSet::new();
+    json::elements("regimes", values, |raw| {
+        let regime = regime(raw)?;
+        let name = &regime.regime.name;
+        if names.insert(name.clone()) { Ok(regime) } else { Err(format!("{name} stands twice")) }
+    })
 }
 
 /// The regimes that come with the program.
@@ -323,6 +330,8 @@ mod tests {
             assert!(problem.starts_with(&expected), "{problem} is not {expected}");
         }
         assert!(read("{}").unwrap_err()[0].contains("line 1"));
+        let twice = read(&format!("[{GOOD}, {GOOD}]")).unwrap_err();
+        assert_eq!(twice, ["regimes[1]: regimes/a stands twice"]);
     }
 
     #[test]

@@ -9,6 +9,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use unicode_width::UnicodeWidthStr as _;
 
+/// A province with two communes.
+const UNITS: &str = "code,name,type,parent_code,level\n\
+    24,Tỉnh Bắc Ninh,tinh,,province\n09427,Phường Trí Quả,phuong,24,commune\n09430,Xã Đông Cứu,xa,24,commune\n";
+
+/// Communes report to their province each month, three working days after the cut-off.
+const REGIME: &str = r#"[{"name": "cds-24", "display_name": "Báo cáo chuyển đổi số", "legal_basis": "Minh họa",
+    "illustrative": true, "form": "cds-1", "receiving_level": "province", "frequency": "month",
+    "working_days_after_cut_off": 3, "debtors": {"levels": ["commune"]}, "from_date": "2026-05-01"}]"#;
+
 /// What a run of the binary left behind.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -59,6 +68,21 @@ impl Serving {
     /// As [`Self::start`], in a folder in which one may have run before, with further arguments.
     pub(crate) fn over(folder: &Arc<TempDir>, args: &[&str]) -> Self {
         Self::begin(folder, args).ready()
+    }
+
+    /// As [`Self::start`], at 08:00 on 18/05/2026, with two communes that report to their province by 19/05/2026. The clock stands,
+    /// and follows the file `now`.
+    pub(crate) fn on_18_may_2026() -> Self {
+        let folder = Arc::new(TempDir::new().unwrap());
+        let clock = folder.path().join("now");
+        std::fs::write(&clock, "2026-05-18T08:00:00+07:00").unwrap();
+        let server = Self::over(&folder, &["--set", &format!("test.clock={}", clock.display())]);
+        for (noun, name, content) in [("units", "units.csv", UNITS), ("regimes", "r.json", REGIME)]
+        {
+            let file = server.file(name, content);
+            server.run(&[noun, "import", file.to_str().unwrap()]).table();
+        }
+        server
     }
 
     /// As [`Self::over`], without waiting.

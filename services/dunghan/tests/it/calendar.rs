@@ -1,38 +1,13 @@
 //! `dunghan calendar` beside a server of its own, on 18/05/2026.
 
-use std::sync::Arc;
-
-use tempfile::TempDir;
-
 use crate::binary::Serving;
-
-const UNITS: &str = "code,name,type,parent_code,level\n\
-    24,Tỉnh Bắc Ninh,tinh,,province\n09427,Phường Trí Quả,phuong,24,commune\n09430,Xã Đông Cứu,xa,24,commune\n";
-
-/// Communes report to their province each month, three working days after the cut-off.
-const REGIME: &str = r#"[{"name": "cds-24", "display_name": "Báo cáo chuyển đổi số", "legal_basis": "Minh họa",
-    "illustrative": true, "form": "cds-1", "receiving_level": "province", "frequency": "month",
-    "working_days_after_cut_off": 3, "debtors": {"levels": ["commune"]}, "from_date": "2026-05-01"}]"#;
 
 const WHY: [&str; 4] = ["--basis", "Công điện số 45/CĐ-TTg", "--reason", "Bão số 3 đổ bộ"];
 const JSON: [&str; 2] = ["--output", "json"];
 
-fn serving() -> Serving {
-    let folder = Arc::new(TempDir::new().unwrap());
-    let clock = folder.path().join("now");
-    std::fs::write(&clock, "2026-05-18T08:00:00+07:00").unwrap();
-    let clock = format!("test.clock={}", clock.display());
-    let server = Serving::over(&folder, &["--set", &clock]);
-    let units = server.file("units.csv", UNITS);
-    server.run(&["units", "import", units.to_str().unwrap()]).table();
-    let regime = server.file("regimes.json", REGIME);
-    server.run(&["regimes", "import", regime.to_str().unwrap()]).table();
-    server
-}
-
 #[test]
 fn a_storm_day_is_tried_declared_and_shown_with_what_it_moved() {
-    let server = serving();
+    let server = Serving::on_18_may_2026();
     let storm = ["calendar", "amend", "--day", "2026-05-19=in_lieu:Nghỉ bão"];
     let storm = [&storm[..], &WHY].concat();
     let tried = server.run(&[&storm[..], &["--dry-run"]].concat());
@@ -75,7 +50,7 @@ fn a_storm_day_is_tried_declared_and_shown_with_what_it_moved() {
 
 #[test]
 fn a_due_date_is_the_servers_or_that_of_the_calendar_compiled_in() {
-    let server = serving();
+    let server = Serving::on_18_may_2026();
     let day = ["--day", "2026-05-19=in_lieu", "--province", "24"];
     server.run(&[&["calendar", "amend"][..], &day, &WHY].concat()).table();
     let due = ["calendar", "due", "2026-05-14", "--working-days", "3"];
@@ -94,7 +69,7 @@ fn a_due_date_is_the_servers_or_that_of_the_calendar_compiled_in() {
 
 #[test]
 fn a_file_of_days_and_office_hours_are_taken_whole_or_not_at_all() {
-    let server = serving();
+    let server = Serving::on_18_may_2026();
     let good = "date,kind,name_vi,weekday\n\
         2026-05-19,in_lieu,Nghỉ bão,Tue\n2026-05-23,swapped_workday,Làm bù,Sat\n";
     let file = server.file("days.csv", good);

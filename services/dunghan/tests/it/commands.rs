@@ -245,7 +245,8 @@ fn a_report_is_owed_submitted_counted_and_explained() {
     assert_eq!(regimes["unchanged"][0], "regimes/cds-thang");
     let amended = import("regimes", "regimes.json", &REGIMES.replace("\"Minh họa\"", "\"Khác\""));
     assert_eq!(amended.code, Some(1), "{amended:?}");
-    assert!(amended.err.starts_with("ALREADY_EXISTS REGIME_EXISTS: "), "{amended:?}");
+    let expected = "regimes/cds-thang: ALREADY_EXISTS REGIME_EXISTS: ";
+    assert!(amended.err.starts_with(expected), "{amended:?}");
     assert!(server.run(&["regimes", "list"]).table().contains("cds-thang"));
 
     let wrong = import("reports", "report.json", &REPORT.replace("550}", "400}"));
@@ -276,6 +277,21 @@ fn a_report_is_owed_submitted_counted_and_explained() {
     assert_eq!(rate["exceptions"][0]["standing"], "MISSING");
     let rate = server.run(&with(&["rates", "24"]));
     assert!(rate.table().contains("50.00 % (1 of 2)"), "{}", rate.out);
+    for which in ["Within                  24 Tỉnh Bắc Ninh", "cds-thang", "202605"] {
+        assert!(rate.out.contains(which), "{which}: {}", rate.out);
+    }
+    let trend = ["rates", "24", "--regime", "cds-thang", "--from", "202605", "--through", "202605"];
+    let trend = server.run(&[&trend[..], &of[4..]].concat());
+    let cells = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let total = trend.table().lines().map(cells).find(|cells| cells[0] == "Total").unwrap();
+    assert_eq!(total[1..], ["2", "1", "0", "1", "0", "50.00", "50.00", "0"], "{}", trend.out);
+    let rank = ["rates", "rank", "24", "--from", "2026-05-01", "--through", "2026-05-31"];
+    let rank = server.run(&[&rank[..], &of[4..]].concat());
+    assert!(
+        rank.table().lines().nth(2).unwrap().contains("1 09427 Phường Trí Quả"),
+        "{}",
+        rank.out
+    );
     let missing = server.run(&with(&["obligations", "24", "--standing", "missing"]));
     assert!(missing.table().contains("09430") && !missing.out.contains("09427"), "{}", missing.out);
     assert!(server.run(&with(&["explain", "09430"])).table().contains("19/05/2026"));
@@ -285,6 +301,9 @@ fn a_report_is_owed_submitted_counted_and_explained() {
     let notices = server.run(&["notices", "24", "--output", "json"]).json();
     assert_eq!(notices["notices"].as_array().unwrap().len(), 1, "{notices:#}");
     assert!(server.run(&["notices"]).table().contains("missing reports"));
+    let text = server.run(&["notices", "24", "--text"]);
+    let (first, rest) = text.table().split_once('\n').unwrap();
+    assert!(first.ends_with(", 24 Tỉnh Bắc Ninh") && rest.contains("Xã A (09430)"), "{}", text.out);
 
     let rollup = [
         "rollup",
@@ -326,6 +345,8 @@ fn a_report_is_sent_back_mended_and_taken_back_and_all_of_that_is_told() {
     assert!(late.err.starts_with("INVALID_ARGUMENT RETURN_DUE_IN_PAST: "), "{late:?}");
     let returned = with("return", &[&why[..], &["--until", "2099-12-30"]].concat());
     assert!(returned.table().contains("30/12/2099"), "{}", returned.out);
+    // What it says is not said again.
+    assert!(!returned.out.contains("Indicator"), "{}", returned.out);
     let again = server.run(&["reports", "return", name, "--reason", "x", "--until", "31.12.2099"]);
     assert_eq!(again.code, Some(2), "{again:?}");
     let again = with("return", &[&why[..], &["--until", "2099-12-31"]].concat());
@@ -363,6 +384,7 @@ fn a_report_is_sent_back_mended_and_taken_back_and_all_of_that_is_told() {
     for said in ["18/05/2026", "returned", "30/12/2099", "Thiếu biểu 02.", "Nhầm kỳ."] {
         assert!(table.contains(said), "{said}\n{table}");
     }
+    assert!(!table.contains('–'), "{table}");
 }
 
 #[test]

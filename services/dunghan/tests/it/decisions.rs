@@ -1,35 +1,10 @@
 //! `dunghan waive`, `extend`, `decisions` and `requests` beside a server of their own, on 18/05/2026.
 
-use std::sync::Arc;
-
-use tempfile::TempDir;
-
 use crate::binary::Serving;
-
-const UNITS: &str = "code,name,type,parent_code,level\n\
-    24,Tỉnh Bắc Ninh,tinh,,province\n09427,Phường Trí Quả,phuong,24,commune\n09430,Xã Đông Cứu,xa,24,commune\n";
-
-/// Communes report to their province each month, three working days after the cut-off.
-const REGIME: &str = r#"[{"name": "cds-24", "display_name": "Báo cáo chuyển đổi số", "legal_basis": "Minh họa",
-    "illustrative": true, "form": "cds-1", "receiving_level": "province", "frequency": "month",
-    "working_days_after_cut_off": 3, "debtors": {"levels": ["commune"]}, "from_date": "2026-05-01"}]"#;
 
 const MAY: [&str; 4] = ["--regime", "cds-24", "--period", "202605"];
 const WHY: [&str; 4] = ["--document", "15/QĐ-UBND", "--reason", "Bão số 3"];
 const JSON: [&str; 2] = ["--output", "json"];
-
-fn serving() -> Serving {
-    let folder = Arc::new(TempDir::new().unwrap());
-    let clock = folder.path().join("now");
-    std::fs::write(&clock, "2026-05-18T08:00:00+07:00").unwrap();
-    let clock = format!("test.clock={}", clock.display());
-    let server = Serving::over(&folder, &["--set", &clock]);
-    let units = server.file("units.csv", UNITS);
-    server.run(&["units", "import", units.to_str().unwrap()]).table();
-    let regime = server.file("regimes.json", REGIME);
-    server.run(&["regimes", "import", regime.to_str().unwrap()]).table();
-    server
-}
 
 fn id(name: &serde_json::Value) -> String {
     name.as_str().unwrap().rsplit('/').next().unwrap().to_owned()
@@ -37,7 +12,7 @@ fn id(name: &serde_json::Value) -> String {
 
 #[test]
 fn a_decision_is_tried_made_listed_shown_and_revoked() {
-    let server = serving();
+    let server = Serving::on_18_may_2026();
     let waive = [&["waive", "24", "--below"][..], &MAY, &WHY].concat();
     let tried = server.run(&[&waive[..], &["--dry-run"]].concat());
     let text = tried.table();
@@ -75,7 +50,7 @@ fn a_decision_is_tried_made_listed_shown_and_revoked() {
 
 #[test]
 fn an_extension_is_to_a_date_or_by_working_days_and_for_a_period_or_for_due_dates() {
-    let server = serving();
+    let server = Serving::on_18_may_2026();
     let by = [&["extend", "24", "--below", "--working-days", "3"][..], &MAY, &WHY].concat();
     let extended = server.run(&by);
     let text = extended.table();
@@ -109,7 +84,7 @@ fn an_extension_is_to_a_date_or_by_working_days_and_for_a_period_or_for_due_date
 
 #[test]
 fn a_request_is_asked_listed_and_granted_refused_or_withdrawn() {
-    let server = serving();
+    let server = Serving::on_18_may_2026();
     let ask = |kind: &str, until: &[&str]| {
         let ask = ["requests", "ask", "09427", "--kind", kind, "--reason", "Mất điện ba ngày"];
         server.run(&[&ask[..], &MAY, until, &JSON].concat()).json()
@@ -137,6 +112,8 @@ fn a_request_is_asked_listed_and_granted_refused_or_withdrawn() {
     assert!(shown.out.contains(&format!("Asked for by  {}", id(&asked["name"]))), "{}", shown.out);
     assert!(server.run(&grant).err.contains("ALREADY_DECIDED"));
 
+    // Whoever is not late has nothing to explain.
+    server.file("now", "2026-05-22T08:00:00+07:00");
     let explained = ask("explanation", &[]);
     let refuse = ["requests", "refuse", "09427", &id(&explained["name"]), "--answer", "Chưa rõ"];
     let refused = server.run(&refuse);
@@ -144,8 +121,11 @@ fn a_request_is_asked_listed_and_granted_refused_or_withdrawn() {
     // By the whole name as well, whatever the unit.
     let other = ask("system_failure", &["--until", "2026-05-25"]);
     let whole = other["name"].as_str().unwrap();
-    let withdraw = [&["requests", "withdraw", "24", whole][..], &JSON].concat();
-    assert_eq!(server.run(&withdraw).json()["state"], "WITHDRAWN");
+    let withdraw = ["requests", "withdraw", "24", whole];
+    let withdrawn = server.run(&withdraw);
+    assert!(withdrawn.table().contains("Withdrawn by  cli"), "{}", withdrawn.out);
+    let again = server.run(&[&withdraw[..], &JSON].concat());
+    assert_eq!(again.json()["state"], "WITHDRAWN");
     let list = server.run(&[&["requests", "list", "24"][..], &JSON].concat()).json();
     assert_eq!(list["requests"].as_array().unwrap().len(), 3);
 

@@ -3,6 +3,7 @@
 
 mod backup;
 mod bad_files;
+mod bench;
 mod binary;
 mod calendar;
 mod commands;
@@ -11,6 +12,7 @@ mod decisions;
 mod demo;
 mod manifests;
 mod operations;
+mod owed;
 mod regimes;
 mod serve;
 mod units;
