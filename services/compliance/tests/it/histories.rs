@@ -773,6 +773,8 @@ fn histories(share: u32) {
                 history.act(act).await;
             }
             history.sweep(1).await;
+            // A share is thousands of services, one after the other.
+            history.scene.testing.stop().await;
         });
         Ok(())
     });

@@ -15,7 +15,6 @@ use uuid::Uuid;
 
 use super::*;
 
-const COMMUNES: usize = 120;
 /// How often the server is killed: so many times, or as many as this says.
 const KILLS: usize = 20;
 const KILLS_VARIABLE: &str = "DUNGHAN_KILLS";
@@ -71,11 +70,11 @@ enum Act {
     },
 }
 
-/// The acts of a run: every kind of them, on communes of their own.
+/// The acts of a run: every kind of them, on communes of their own, of which there are as many.
 fn acts(count: usize) -> Vec<Act> {
     let mut of = None;
     let acts = (0..count).map(|at| {
-        let (id, commune) = (Uuid::new_v4(), at % COMMUNES);
+        let (id, commune) = (Uuid::new_v4(), at);
         match at % 10 {
             0 => Act::Submit { commune, id },
             1 => Act::Waive { commune, id },
@@ -271,8 +270,8 @@ impl Client {
     }
 }
 
-async fn begin(client: &Client) {
-    set_up(client, COMMUNES, &mut Ledger::default()).await;
+async fn begin(client: &Client, communes: usize) {
+    set_up(client, communes, &mut Ledger::default()).await;
     client.sweep_until_nothing_is_left().await;
 }
 
@@ -281,7 +280,7 @@ async fn undisturbed(acts: &[Act]) -> Told {
     let folder = Arc::new(TempDir::new().unwrap());
     let server = Serving::over(&folder, &[]);
     let client = Client::of(&server, &folder.path().join("dunghan-data/issuer.pem"));
-    begin(&client).await;
+    begin(&client, acts.len()).await;
     let mut decided = BTreeMap::new();
     for act in acts {
         client.act(act, &mut decided).await.unwrap();
@@ -297,7 +296,7 @@ async fn killed(folder: &Arc<TempDir>, args: &[&str], key: &Path, acts: &[Act], 
     let mut random = fastrand::Rng::with_seed(seed);
     let mut decided = BTreeMap::new();
     let mut server = Serving::over(folder, args);
-    begin(&Client::of(&server, key)).await;
+    begin(&Client::of(&server, key), acts.len()).await;
     for act in acts {
         let client = Client::of(&server, key);
         let sweep = {
