@@ -434,9 +434,16 @@ impl Decision {
             return Err(Refusal::Revoked(self.id));
         }
         let mut effect = Effect::default();
-        // What is closed follows nothing; should it be owed again, it does so by what is in force then.
-        let is_owed = |one: &Obligation| one.closed.is_none_or(|one| revocation.time < one.time);
-        for mut obligation in held.into_iter().filter(is_owed) {
+        for mut obligation in held {
+            if let Some(closed) = obligation.closed.filter(|one| one.time <= revocation.time) {
+                // Its due time follows nothing any more; but what had fallen due before is excused no longer.
+                let before = in_force.iter().filter(|one| one.create_time < closed.time);
+                let waived = waiver(before, &obligation);
+                if obligation.waived != waived {
+                    effect.changed.push(Obligation { waived, ..obligation });
+                }
+                continue;
+            }
             let Some(regime) = regimes.get(&obligation.name.regime) else { continue };
             let before = obligation.clone();
             let waived = before.waived.is_some();
@@ -482,18 +489,8 @@ pub fn apply(
     let before = obligation.clone();
     let received = before.receipt.map(|receipt| receipt.time);
     let holding = || decisions.iter().filter(|decision| decision.holds(&before));
-    let order = |decision: &Decision| (decision.create_time, decision.id);
 
-    let waivers = || {
-        let in_force = holding().filter(|decision| decision.revoked.is_none());
-        in_force.filter(|decision| decision.outcome == Outcome::Waiver)
-    };
-    let kept = before.waived.filter(|waived| waivers().any(|one| one.id == waived.decision));
-    obligation.waived = kept.or_else(|| {
-        // What was submitted before is left alone.
-        let others = waivers().filter(|one| received.is_none_or(|time| one.create_time < time));
-        others.min_by_key(|decision| order(decision)).map(Decision::waived)
-    });
+    obligation.waived = waiver(decisions.iter(), &before);
 
     // Who is excused is left alone by what is decided afterwards.
     let excused = obligation.waived.map(|waived| (waived.time, waived.decision));
@@ -522,6 +519,30 @@ pub fn apply(
         obligation.due_generation += 1;
     }
     *obligation != before
+}
+
+/// In the order in which decisions were made.
+fn order(decision: &Decision) -> (DateTime<Utc>, Uuid) {
+    (decision.create_time, decision.id)
+}
+
+/// By which waiver among these decisions an obligation is excused: the one by which it is already, or else the first.
+fn waiver<'a>(
+    decisions: impl Iterator<Item = &'a Decision>,
+    obligation: &Obligation,
+) -> Option<Waived> {
+    let waivers: Vec<_> = decisions
+        .filter(|one| one.outcome == Outcome::Waiver && one.revoked.is_none())
+        .filter(|one| one.holds(obligation))
+        .collect();
+    let kept = obligation.waived.filter(|now| waivers.iter().any(|one| one.id == now.decision));
+    kept.or_else(|| {
+        // What was submitted before is left alone.
+        let received = obligation.receipt.map(|receipt| receipt.time);
+        let others =
+            waivers.into_iter().filter(|one| received.is_none_or(|time| one.create_time < time));
+        others.min_by_key(|one| order(one)).map(Decision::waived)
+    })
 }
 
 /// The last day on which anything is due for a period; without due days, the cut-off.
@@ -847,6 +868,20 @@ mod tests {
             let expected = told.map(|_| (None, owed().due));
             assert_eq!(changes.first().map(|one| (one.old, one.new)), expected);
         }
+    }
+
+    #[test]
+    fn what_is_closed_is_excused_no_longer_by_a_revoked_waiver_and_keeps_its_due_time() {
+        let mut first = waiver(BEFORE);
+        let closed = Closed { time: end("2026-05-24"), reason: CloseReason::NoSuccessor };
+        let waived = Obligation { closed: Some(closed), ..made(&mut first, owed()).unwrap() };
+        // What was decided after it was closed left it alone.
+        let later = [waiver("2026-05-25T08:00:00+07:00"), to("2026-05-29", BEFORE)];
+        let at = "2026-05-26T08:00:00+07:00";
+        let (left, changes) = revoked(&mut first, at, &waived, &later);
+        assert_eq!((left.waived, left.due, changes), (None, owed().due, vec![]));
+        // It had fallen due before it was closed, and nobody was told.
+        assert_eq!(left.task(), Some((time(DUE), Task::TellMissing)));
     }
 
     #[test]

@@ -222,9 +222,11 @@ impl Model {
     fn waived(&self, key: Key) -> bool {
         let known = &self.known[&key];
         let holds = |decision: &&Decision| {
-            // What was there when it was decided was left alone.
+            // What was there when it was decided was left alone, and what was closed.
+            let closed = self.closed(key).is_some_and(|closed| closed <= decision.made);
             decision.working_days.is_none()
                 && decision.holds_for(key)
+                && !closed
                 && (known.report.received.is_none() || known.step > decision.step)
         };
         self.decisions.iter().find(holds).is_some()
