@@ -2,6 +2,7 @@
 
 mod calendar_row;
 mod decision_row;
+mod dossier_move_row;
 mod dossier_row;
 mod due_change_row;
 mod notice_row;
@@ -55,7 +56,11 @@ impl MigratorTrait for Migrations {
             sqlite: include_str!("store/migrations/m20261122_000005_deadlines.sqlite.sql"),
             postgres: include_str!("store/migrations/m20261122_000005_deadlines.postgres.sql"),
         });
-        Sql::with_base([own, by_unit, deadlines])
+        let dossiers = Sql::new(
+            "m20261123_000006_dossier_moves",
+            include_str!("store/migrations/m20261123_000006_dossier_moves.sql"),
+        );
+        Sql::with_base([own, by_unit, deadlines, dossiers])
     }
 }
 
@@ -146,8 +151,17 @@ async fn answered<M: prost::Message + Default>(
 /// On SQLite there is one writer anyway. On PostgreSQL, two transactions that write many rows would each lock them in
 /// an order of its own, and one of two that wait for each other is ended.
 async fn take_turns(write: &Write<'_>, turn: &str) -> Result<(), DbErr> {
+    wait(write, "pg_advisory_xact_lock", turn).await
+}
+
+/// Waits until no transaction that took the turn is running; any number may share it.
+async fn share_turn(write: &Write<'_>, turn: &str) -> Result<(), DbErr> {
+    wait(write, "pg_advisory_xact_lock_shared", turn).await
+}
+
+async fn wait(write: &Write<'_>, lock: &str, turn: &str) -> Result<(), DbErr> {
     if write.get_database_backend() == DbBackend::Postgres {
-        let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+        let sql = format!("SELECT {lock}(hashtextextended($1, 0))");
         let turn = format!("dunghan/compliance/{turn}");
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [turn.into()]);
         write.execute_raw(statement).await?;

@@ -389,6 +389,20 @@ pub(crate) enum DossiersVerb {
         #[arg(long, value_name = "DATE", value_parser = input::date)]
         as_of: Option<NaiveDate>,
     },
+    /// One dossier: how it stands, and each time an amended calendar moved its
+    /// due time
+    Show {
+        /// Whose it is
+        unit: UnitRef,
+        /// The number that the one-stop system gave
+        number: String,
+        /// The moment for which to ask [default: now]
+        #[arg(long, value_name = "TIME", value_parser = input::time)]
+        at: Option<DateTime<Utc>>,
+        /// The date on which the unit's code is meant [default: today]
+        #[arg(long, value_name = "DATE", value_parser = input::date)]
+        as_of: Option<NaiveDate>,
+    },
     /// Form II.06a of Circular 01/2020/TT-VPCP, counted from the ledger
     Summary {
         unit: UnitRef,

@@ -245,6 +245,8 @@ impl From<&Amendment> for pb::CalendarAmendment {
             moved_count: tally(*count),
             no_longer_due_count: tally(*no_longer_due),
             moved: due_times.collect(),
+            moved_dossier_count: tally(amendment.dossiers.count),
+            no_longer_due_dossier_count: tally(amendment.dossiers.no_longer_due),
         }
     }
 }

@@ -10,7 +10,9 @@ use prost::Message as _;
 
 use super::{MOST_PERIOD_BYTES, normal};
 use crate::domain::calendar::{Calendar, Calendars, area};
-use crate::domain::dossier::{Basis, Channel, Dossier, DossierName, Outcome, Resolution};
+use crate::domain::dossier::{
+    Basis, Channel, Dossier, DossierDueChange, DossierName, Outcome, Resolution,
+};
 use crate::domain::summary::{Counts, Summary};
 
 /// How a dossier is shown: at a moment.
@@ -46,6 +48,21 @@ impl ShownDossier<'_> {
             outcome_in_fact: outcome(Basis::InFact),
             working_days_late: late.cast_signed(),
             due_date: Some(field::pb_date(dossier.due_date())),
+            due_changes: Vec::new(),
+        }
+    }
+}
+
+impl From<&DossierDueChange> for pb::DossierDueChange {
+    fn from(change: &DossierDueChange) -> Self {
+        let DossierDueChange { old, new, amendment } = change;
+        Self {
+            old_due_time: Some(field::pb_time(*old)),
+            new_due_time: Some(field::pb_time(*new)),
+            amendment: amendment.name().to_string(),
+            reason: amendment.change.reason.clone(),
+            author: amendment.author.clone(),
+            create_time: Some(field::pb_time(amendment.create_time)),
         }
     }
 }
@@ -173,6 +190,7 @@ pub(crate) fn dossier<'a>(
                 receive_time,
                 term,
                 due: term.due(receive_time, days, office_hours),
+                due_generation: 1,
                 resolution: complete_time
                     .map(|complete_time| Resolution { complete_time, record_time: recorded }),
             })

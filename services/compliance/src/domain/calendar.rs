@@ -122,6 +122,8 @@ pub struct Amendment {
     pub version: String,
     /// What it moved.
     pub moved: Moved,
+    /// And of dossiers.
+    pub dossiers: MovedDossiers,
 }
 
 /// Reads and prints as `calendars/{calendar}/amendments/{amendment}`.
@@ -155,6 +157,15 @@ pub struct Moved {
     pub no_longer_due: u64,
     /// By regime, period and old due time.
     pub due_times: Vec<MovedDueTime>,
+}
+
+/// The due times of dossiers that an amendment moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MovedDossiers {
+    /// How many.
+    pub count: u64,
+    /// How many of them were told as overdue and are not due now.
+    pub no_longer_due: u64,
 }
 
 /// Obligations whose due time moved alike.

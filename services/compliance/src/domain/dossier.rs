@@ -7,6 +7,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use dunghan_calendar::{Completion, Due, Term, WorkingCalendar, zone};
 use dunghan_hierarchy::UnitId;
 
+use crate::domain::calendar::{Amendment, Calendar};
+
 /// Reads and prints as `units/{unit}/dossiers/{dossier}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DossierName {
@@ -91,8 +93,21 @@ pub struct Dossier {
     pub term: Term,
     /// By when, from the two before.
     pub due: Due,
+    /// From 1; another each time an amended calendar moved it.
+    pub due_generation: i32,
     /// When it was resolved.
     pub resolution: Option<Resolution>,
+}
+
+/// A due time that an amended calendar moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DossierDueChange {
+    /// Before.
+    pub old: DateTime<Utc>,
+    /// After.
+    pub new: DateTime<Utc>,
+    /// What moved it, who amended and why.
+    pub amendment: Amendment,
 }
 
 /// How a dossier stands to its due time at a moment.
@@ -131,6 +146,11 @@ impl Dossier {
             None if self.due.is_breached(at) => Outcome::PendingOverdue,
             None => Outcome::InTime,
         }
+    }
+
+    /// By when it is to be resolved, by a calendar.
+    pub fn due_by(&self, calendar: &Calendar) -> Due {
+        self.term.due(self.receive_time, &calendar.days, &calendar.office_hours)
     }
 
     /// The last day on which it is on time.
@@ -203,6 +223,7 @@ pub(crate) mod tests {
             receive_time,
             term,
             due,
+            due_generation: 1,
             resolution: None,
         }
     }

@@ -79,7 +79,7 @@ mod tests {
     use dunghan_calendar::{Certainty, SpecialKind};
 
     use super::*;
-    use crate::domain::calendar::{CalendarId, Change, Moved, SaidDay};
+    use crate::domain::calendar::{CalendarId, Change, Moved, MovedDossiers, SaidDay};
     use crate::domain::obligation::tests::{obligation, time};
     use crate::domain::obligation::{CloseReason, Closed, Evidence, Receipt};
 
@@ -106,6 +106,7 @@ mod tests {
             create_time: time("2026-05-22T08:00:00+07:00"),
             version: String::new(),
             moved: Moved::default(),
+            dossiers: MovedDossiers::default(),
         }
     }
 

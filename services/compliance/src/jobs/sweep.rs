@@ -275,7 +275,7 @@ fn subject(dossier: &Dossier, at: DateTime<Utc>, hierarchy: &Hierarchy) -> Subje
     };
     Subject {
         name: dossier.name.to_string(),
-        due_generation: 1,
+        due_generation: dossier.due_generation,
         words: format!(
             "{} ({}, {unit}, hạn {})",
             dossier.name.number,

@@ -135,13 +135,14 @@ impl CalendarService for Service {
         }
         self.must_matter(&change).await?;
         // What submission has received keeps its due time, so it has to be known first.
-        self.reconciler.catch_up().await?;
+        let hierarchy = self.reconciler.catch_up().await?;
         let calendars = self.reconciler.calendars.current();
         let amending = Amending {
             change: &change,
             etag: &request.etag,
             author: caller.subject(),
             at: self.reconciler.believed_now().await?,
+            hierarchy: &hierarchy,
         };
         let store = &self.reconciler.store;
         if request.validate_only {

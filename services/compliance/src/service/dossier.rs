@@ -1,5 +1,6 @@
 //! Dossiers: bulk intake, the overdue list, form II.06a.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use dunghan_calendar::{Family, zone};
@@ -114,6 +115,24 @@ impl Service {
     }
 }
 
+/// The dossiers due as the newest calendars say, where they were read by others.
+fn by_newest<'a>(
+    dossiers: &'a [Numbered],
+    read_by: &Calendars,
+    newest: &Calendars,
+    hierarchy: &Hierarchy,
+) -> Cow<'a, [Numbered]> {
+    if newest.amendment() == read_by.amendment() {
+        return Cow::Borrowed(dossiers);
+    }
+    let due = |(row, dossier): &Numbered| {
+        let day = zone::civil_date(dossier.receive_time);
+        let due = dossier.due_by(newest.in_area(area(dossier.name.unit, day, hierarchy)));
+        (*row, Dossier { due, ..dossier.clone() })
+    };
+    dossiers.iter().map(due).collect()
+}
+
 /// What each row does to what is known, or why it cannot.
 fn changes(
     rows: &[Numbered],
@@ -168,6 +187,8 @@ impl DossierService for Service {
             .write(async |write| {
                 Store::dossier_turn(write, unit).await?;
                 let known = Store::dossier_known(&**write, unit, &numbers).await?;
+                let newest = Store::calendars_locked(write, &calendars).await?;
+                let dossiers = by_newest(&dossiers, &calendars, &newest, &hierarchy);
                 let (changes, conflicts) = changes(&dossiers, known);
                 problems.extend(conflicts);
                 if problems.is_empty() {
@@ -210,7 +231,9 @@ impl DossierService for Service {
         })?;
         let calendars = &*self.reconciler.calendars.follow(&self.reconciler.store).await?;
         let shown = ShownDossier { at, hierarchy: &hierarchy, calendars };
-        Ok(Response::new(shown.dossier(&dossier)))
+        let changes = self.reconciler.store.dossier_due_changes(&name).await?;
+        let due_changes = changes.iter().map(pb::DossierDueChange::from).collect();
+        Ok(Response::new(pb::Dossier { due_changes, ..shown.dossier(&dossier) }))
     }
 
     async fn list_overdue_dossiers(

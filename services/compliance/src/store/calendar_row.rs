@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use dunghan_calendar::OfficeHours;
-use dunghan_hierarchy::UnitId;
+use dunghan_hierarchy::{Hierarchy, UnitId};
 use dunghan_proto::compliance as pb;
 use dunghan_store::{Answered, RequestKey, Write};
 use sea_orm::entity::prelude::*;
@@ -14,9 +14,11 @@ use sea_orm::{ActiveValue::Set, ConnectionTrait, QueryOrder as _, QuerySelect as
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
+use super::dossier_move_row::DossierMoves;
+use super::obligation_row::Moves;
 use super::{Error, Store, from_us, unreadable, us};
 use crate::domain::calendar::{
-    Amendment, CalendarId, Calendars, Change, Moved, MovedDueTime, SaidDay,
+    Amendment, CalendarId, Calendars, Change, Moved, MovedDossiers, MovedDueTime, SaidDay,
 };
 use crate::domain::editions::as_of;
 
@@ -36,6 +38,8 @@ pub struct Model {
     pub version: String,
     pub moved: i64,
     pub no_longer_due: i64,
+    pub moved_dossiers: i64,
+    pub dossiers_no_longer_due: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -74,12 +78,16 @@ impl Model {
                 no_longer_due: self.no_longer_due.cast_unsigned(),
                 due_times: content.moved,
             },
+            dossiers: MovedDossiers {
+                count: self.moved_dossiers.cast_unsigned(),
+                no_longer_due: self.dossiers_no_longer_due.cast_unsigned(),
+            },
         })
     }
 }
 
 fn row(amendment: &Amendment) -> Result<ActiveModel, Error> {
-    let Amendment { change, moved, .. } = amendment;
+    let Amendment { change, moved, dossiers, .. } = amendment;
     let content = Content {
         days: change.days.clone(),
         office_hours: change.office_hours,
@@ -99,6 +107,8 @@ fn row(amendment: &Amendment) -> Result<ActiveModel, Error> {
         version: Set(amendment.version.clone()),
         moved: Set(moved.count.cast_signed()),
         no_longer_due: Set(moved.no_longer_due.cast_signed()),
+        moved_dossiers: Set(dossiers.count.cast_signed()),
+        dossiers_no_longer_due: Set(dossiers.no_longer_due.cast_signed()),
     })
 }
 
@@ -113,6 +123,8 @@ pub struct Amending<'a> {
     pub author: &'a str,
     /// When.
     pub at: DateTime<Utc>,
+    /// Where the units of dossiers lie.
+    pub hierarchy: &'a Hierarchy,
 }
 
 impl Amending<'_> {
@@ -129,7 +141,7 @@ impl Amending<'_> {
         tried.map_err(Error::CalendarRefused)
     }
 
-    fn amendment(&self, after: &Calendars, moved: Moved) -> Amendment {
+    fn amendment(&self, after: &Calendars, moves: &(Moves, DossierMoves)) -> Amendment {
         let version = after.get(self.change.calendar).map(|calendar| calendar.version());
         Amendment {
             number: after.amendment(),
@@ -137,8 +149,20 @@ impl Amending<'_> {
             author: self.author.to_owned(),
             create_time: self.at,
             version: version.unwrap_or_default(),
-            moved,
+            moved: moves.0.summary(),
+            dossiers: moves.1.summary(),
         }
+    }
+
+    /// What moves where `after` are the calendars that come of it.
+    async fn moves(
+        &self,
+        write: &Write<'_>,
+        after: &Calendars,
+    ) -> Result<(Moves, DossierMoves), Error> {
+        let Amending { change, at, hierarchy, .. } = *self;
+        let moves = Store::moves(write, change, after, at).await?;
+        Ok((moves, Store::dossier_moves(write, change, after, hierarchy, at).await?))
     }
 }
 
@@ -175,9 +199,9 @@ impl Store {
         newest(self.database.reader(), known).await
     }
 
-    /// The same within a transaction that holds the turn to write obligations: no amendment comes between it and the end of
+    /// The same within a transaction that holds the turn to write obligations, or dossiers of a unit: no amendment comes between it and the end of
     /// the transaction. Whoever computes a due time in order to write it takes the calendars from here.
-    pub(super) async fn calendars_locked(
+    pub async fn calendars_locked(
         write: &Write<'_>,
         known: &Arc<Calendars>,
     ) -> Result<Arc<Calendars>, Error> {
@@ -227,6 +251,15 @@ impl Store {
         query.all(self.database.reader()).await?.into_iter().map(Model::read).collect()
     }
 
+    /// The amendments of these numbers.
+    pub(super) async fn calendar_amendments_of(
+        &self,
+        numbers: Vec<i64>,
+    ) -> Result<Vec<Amendment>, Error> {
+        let rows = Entity::find().filter(Column::Number.is_in(numbers));
+        rows.all(self.database.reader()).await?.into_iter().map(Model::read).collect()
+    }
+
     /// What an amendment would move.
     pub async fn calendar_preview(
         &self,
@@ -236,8 +269,7 @@ impl Store {
         self.database
             .write(async |write| {
                 let after = amending.try_on(newest(&**write, known.clone()).await?).await?;
-                let moves = Self::moves(write, amending.change, &after, amending.at).await?;
-                Ok(amending.amendment(&after, moves.summary()))
+                Ok(amending.amendment(&after, &amending.moves(write, &after).await?))
             })
             .await
     }
@@ -254,6 +286,7 @@ impl Store {
         self.database
             .write(async |write| {
                 Self::obligation_turn(write).await?;
+                Self::all_dossiers_turn(write).await?;
                 if let Some(request) = request {
                     match write.answered(request).await? {
                         Answered::Yes(before) => return Ok(before),
@@ -262,9 +295,10 @@ impl Store {
                     }
                 }
                 let after = amending.try_on(newest(&**write, known.clone()).await?).await?;
-                let moves = Self::moves(write, amending.change, &after, amending.at).await?;
-                let amendment = amending.amendment(&after, moves.summary());
-                Self::move_all(write, &moves, &amendment).await?;
+                let moves = amending.moves(write, &after).await?;
+                let amendment = amending.amendment(&after, &moves);
+                Self::move_all(write, &moves.0, &amendment).await?;
+                Self::dossier_move_all(write, &moves.1, &amendment).await?;
                 Entity::insert(row(&amendment)?).exec_without_returning(&**write).await?;
                 let answer = answer(&amendment);
                 if let Some(request) = request {

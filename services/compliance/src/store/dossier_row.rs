@@ -13,10 +13,12 @@ use sea_orm::sea_query::{Condition, Expr, ExprTrait as _, OnConflict};
 use sea_orm::{ConnectionTrait, QueryOrder as _, QuerySelect as _};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Store, from_us, take_turns, unreadable, us};
+use super::{Error, Store, from_us, unreadable, us};
 use crate::domain::dossier::{Basis, Channel, Dossier, DossierName, Resolution};
 
 const TABLE: &str = "dossier";
+/// Of the table.
+pub(super) const COLUMNS: usize = 12;
 /// Values of one IN list, well below what a statement can bind.
 const IN_LIST: usize = 5000;
 
@@ -36,6 +38,7 @@ pub struct Model {
     pub complete_us: Option<i64>,
     pub record_us: Option<i64>,
     pub next_check_us: Option<i64>,
+    pub due_generation: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -73,7 +76,7 @@ pub enum DossierChange {
 }
 
 impl Model {
-    fn read(self) -> Result<Dossier, Error> {
+    pub(super) fn read(self) -> Result<Dossier, Error> {
         let time = |us| from_us(TABLE, us);
         let resolution = match self.complete_us {
             None => None,
@@ -90,6 +93,7 @@ impl Model {
             receive_time: time(self.receive_us)?,
             term: self.term.parse().map_err(unreadable(TABLE))?,
             due: Due { time: time(self.due_us)?, granularity },
+            due_generation: self.due_generation,
             resolution,
         })
     }
@@ -109,6 +113,7 @@ fn row(dossier: &Dossier) -> ActiveModel {
         complete_us: Set(dossier.completion(Basis::InFact).map(us)),
         record_us: Set(recorded.map(us)),
         next_check_us: Set(if recorded.is_some() { None } else { Some(us(dossier.due.time)) }),
+        due_generation: Set(dossier.due_generation),
     }
 }
 
@@ -156,7 +161,7 @@ impl Store {
                 _ => None,
             })
             .collect();
-        for chunk in created.chunks(rows_per_insert(11)) {
+        for chunk in created.chunks(rows_per_insert(COLUMNS)) {
             Entity::insert_many(chunk.to_vec()).exec_without_returning(&**write).await?;
         }
         let updated: Vec<_> = changes
@@ -166,7 +171,7 @@ impl Store {
                 _ => None,
             })
             .collect();
-        for chunk in updated.chunks(rows_per_insert(11)) {
+        for chunk in updated.chunks(rows_per_insert(COLUMNS)) {
             let completion = OnConflict::columns([Column::UnitId, Column::Number])
                 .update_columns([Column::CompleteUs, Column::RecordUs])
                 .value(
@@ -292,10 +297,5 @@ impl Store {
             }
         }
         Ok(checked)
-    }
-
-    /// Waits until nobody else writes dossiers of the unit: what is read then stays so until the transaction ends.
-    pub async fn dossier_turn(write: &Write<'_>, unit: UnitId) -> Result<(), DbErr> {
-        take_turns(write, &format!("dossiers/{}", unit.uuid())).await
     }
 }

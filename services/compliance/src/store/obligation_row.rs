@@ -5,7 +5,7 @@ mod owed;
 mod reprojection;
 mod tally;
 
-pub(super) use reprojection::changed_within;
+pub(super) use reprojection::{Moves, changed_within};
 
 pub use tally::RateFilter;
 

@@ -327,6 +327,10 @@ impl Shelf {
     }
 }
 
+fn amending<'a>(change: &'a Change, hierarchy: &'a Hierarchy) -> Amending<'a> {
+    Amending { change, etag: "", author: "operator", at: now(), hierarchy }
+}
+
 #[tokio::test]
 async fn an_amendment_moves_by_groups_exactly_what_the_domain_moves_one_by_one() {
     let (regimes, before) = (regimes(), Arc::new(Calendars::official().unwrap()));
@@ -344,7 +348,8 @@ async fn an_amendment_moves_by_groups_exactly_what_the_domain_moves_one_by_one()
                 .collect();
             shelf.keep(&obligations, &decisions, &before).await;
             let change = change(&mut dice);
-            let amending = Amending { change: &change, etag: "", author: "operator", at: now() };
+            let hierarchy = Hierarchy::empty();
+            let amending = amending(&change, &hierarchy);
             let tried = shelf.store.calendar_preview(before.clone(), amending).await.unwrap();
             let amended = shelf
                 .store
@@ -432,12 +437,12 @@ async fn what_opens_by_calendars_of_before_an_amendment_is_given_those_of_after_
             legal_basis: "Công điện số 1".to_owned(),
             reason: "Bão số 3".to_owned(),
         };
-        let amending = Amending { change: &change, etag: "", author: "operator", at: now() };
+        let hierarchy = Arc::new(Hierarchy::empty());
+        let amending = amending(&change, &hierarchy);
         let amended = shelf
             .store
             .calendar_amend(before.clone(), amending, None, |amendment| amendment.into());
         amended.await.unwrap();
-        let hierarchy = Arc::new(Hierarchy::empty());
         let by = Learnt { hierarchy, calendars: before.clone(), now: now() };
         let seen = std::sync::Mutex::new(0);
         let plan = |_: &Regime, calendars: &Calendars, _: Known| {

@@ -89,6 +89,7 @@ async fn a_dossier_is_shown_as_it_stands_at_the_moment_asked_for() {
             outcome_in_fact: Outcome::Early.into(),
             working_days_late: 3,
             due_date: Some(field::pb_date(day("2024-05-10"))),
+            due_changes: Vec::new(),
         };
         assert_eq!(now, expected, "{engine:?}");
         let due = time("2024-05-11 00:00:00");

@@ -4,6 +4,7 @@
 mod calendar_moves;
 mod calendars;
 mod decisions;
+mod dossier_moves;
 mod dossiers;
 mod explain_obligation;
 mod get_reporting_rate;

@@ -737,6 +737,7 @@ fn dossier(unit: UnitId, number: &str) -> Dossier {
         receive_time,
         term,
         due: term.due(receive_time, &calendar, &dunghan_calendar::OfficeHours::default()),
+        due_generation: 1,
         resolution: None,
     }
 }

@@ -178,6 +178,8 @@ struct Amendment {
     version: String,
     moved_count: i32,
     no_longer_due_count: i32,
+    moved_dossier_count: i32,
+    no_longer_due_dossier_count: i32,
     moved: Vec<Moved>,
 }
 
@@ -201,6 +203,8 @@ impl From<pb::CalendarAmendment> for Amendment {
             version: amendment.version,
             moved_count: amendment.moved_count,
             no_longer_due_count: amendment.no_longer_due_count,
+            moved_dossier_count: amendment.moved_dossier_count,
+            no_longer_due_dossier_count: amendment.no_longer_due_dossier_count,
             moved: moved.collect(),
         }
     }
@@ -219,6 +223,8 @@ impl Amendment {
             ("Version", self.version.clone()),
             ("Due times moved", self.moved_count.to_string()),
             ("Not due any more", self.no_longer_due_count.to_string()),
+            ("Dossiers moved", self.moved_dossier_count.to_string()),
+            ("Not overdue now", self.no_longer_due_dossier_count.to_string()),
         ]);
         if !self.days.is_empty() {
             text = format!("{text}\n\n{}", day_table(&self.days));

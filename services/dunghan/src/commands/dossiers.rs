@@ -9,7 +9,7 @@ use crate::cli::{Dossiers, DossiersVerb, Overdue};
 use crate::client::{Client, PAGE};
 use crate::failure::Failure;
 use crate::input::{self, DossierRow};
-use crate::output::{self, Column, Rows, show_due, show_time, word};
+use crate::output::{self, Column, Rows, plain, show_due, show_time, word};
 
 #[derive(Serialize)]
 struct Dossier {
@@ -39,6 +39,78 @@ impl From<pb::Dossier> for Dossier {
             term: dossier.term,
             working_days_late: dossier.working_days_late,
         }
+    }
+}
+
+/// One dossier, with each time its due time moved.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    dossier: Dossier,
+    complete_time: Option<DateTime<FixedOffset>>,
+    record_time: Option<DateTime<FixedOffset>>,
+    due_changes: Vec<DueChange>,
+}
+
+#[derive(Serialize)]
+struct DueChange {
+    old_due_time: Option<DateTime<FixedOffset>>,
+    new_due_time: Option<DateTime<FixedOffset>>,
+    amendment: String,
+    reason: String,
+    author: String,
+    create_time: Option<DateTime<FixedOffset>>,
+}
+
+impl From<pb::Dossier> for Shown {
+    fn from(mut dossier: pb::Dossier) -> Self {
+        let due_changes = std::mem::take(&mut dossier.due_changes).into_iter();
+        let due_changes = due_changes.map(|change| DueChange {
+            old_due_time: output::time(change.old_due_time.as_ref()),
+            new_due_time: output::time(change.new_due_time.as_ref()),
+            amendment: change.amendment,
+            reason: change.reason,
+            author: change.author,
+            create_time: output::time(change.create_time.as_ref()),
+        });
+        Self {
+            due_changes: due_changes.collect(),
+            complete_time: output::time(dossier.complete_time.as_ref()),
+            record_time: output::time(dossier.record_time.as_ref()),
+            dossier: dossier.into(),
+        }
+    }
+}
+
+impl Shown {
+    fn text(&self) -> String {
+        let Dossier { name, field, channel, receive_time, term, .. } = &self.dossier;
+        let mut text = output::pairs(&[
+            ("Dossier", name.rsplit('/').next().unwrap_or_default().to_owned()),
+            ("Field", field.clone()),
+            ("Channel", plain(channel)),
+            ("Received", show_time(*receive_time)),
+            ("Term", term.clone()),
+            ("Due", show_due(self.dossier.due_time)),
+            ("Completed", show_time(self.complete_time)),
+            ("Recorded", show_time(self.record_time)),
+            ("As recorded", plain(&self.dossier.outcome)),
+            ("In fact", plain(&self.dossier.outcome_in_fact)),
+            ("Days late", self.dossier.working_days_late.to_string()),
+        ]);
+        if !self.due_changes.is_empty() {
+            let mut rows = Rows::new(&[
+                Column::Whole("Was due"),
+                Column::Whole("Is due"),
+                Column::Text("Why"),
+            ]);
+            for change in &self.due_changes {
+                let (old, new) = (show_due(change.old_due_time), show_due(change.new_due_time));
+                rows.row([old, new, format!("{}: {}", change.amendment, change.reason)]);
+            }
+            text = format!("{text}\n\n{}", rows.text());
+        }
+        text
     }
 }
 
@@ -123,6 +195,16 @@ pub(super) async fn dossiers(args: Dossiers) -> Result<(), Failure> {
                     ("Unchanged dossiers", recorded.unchanged_count.to_string()),
                 ])
             })
+        }
+        DossiersVerb::Show { unit, number, at, as_of } => {
+            let client = Client::of(&args.client)?;
+            let unit = client.unit_name(&unit, as_of).await?;
+            let request = pb::GetDossierRequest {
+                name: format!("{unit}/dossiers/{number}"),
+                read_time: at.map(pb_time),
+            };
+            let found = client.dossiers().get_dossier(request).await?.into_inner();
+            output::print(format, &Shown::from(found), Shown::text)
         }
         DossiersVerb::Summary { unit, period, fields, as_of } => {
             let client = Client::of(&args.client)?;
