@@ -330,14 +330,22 @@ impl Decision {
         later: bool,
     ) -> Result<Effect, Refusal> {
         let mut effect = Effect::default();
-        let mut left = Vec::new();
+        let (mut left, mut closed) = (Vec::new(), Vec::new());
         for mut obligation in candidates {
             let Some(regime) = regimes.get(&obligation.name.regime) else { continue };
             if !self.concerns(&obligation) {
                 continue;
             }
             match self.judge(&obligation, calendars, self.create_time) {
-                Err(why) => left.push(why),
+                Err(why) => {
+                    // Nobody owes it any more, and what had fallen due before is excused with the others.
+                    let excuses = self.outcome == Outcome::Waiver && obligation.waived.is_none();
+                    if why == Refusal::Closed && excuses && obligation.receipt.is_none() {
+                        obligation.waived = Some(self.waived());
+                        closed.push(obligation);
+                    }
+                    left.push(why);
+                }
                 Ok(until) => {
                     let (old, generation) = (obligation.due, obligation.due_generation);
                     self.take_hold(&mut obligation, until, regime, calendars);
@@ -369,6 +377,7 @@ impl Decision {
         }
         effect.concerned.sort_by(|a, b| (&a.unit_code, &a.name).cmp(&(&b.unit_code, &b.name)));
         self.concerned = effect.changed.len() as u64;
+        effect.changed.append(&mut closed);
         Ok(effect)
     }
 
@@ -435,10 +444,9 @@ impl Decision {
         }
         let mut effect = Effect::default();
         for mut obligation in held {
-            if let Some(closed) = obligation.closed.filter(|one| one.time <= revocation.time) {
+            if obligation.closed.is_some_and(|one| one.time <= revocation.time) {
                 // Its due time follows nothing any more; but what had fallen due before is excused no longer.
-                let before = in_force.iter().filter(|one| one.create_time < closed.time);
-                let waived = waiver(before, &obligation);
+                let waived = waiver(in_force, &obligation);
                 if obligation.waived != waived {
                     effect.changed.push(Obligation { waived, ..obligation });
                 }
@@ -490,7 +498,7 @@ pub fn apply(
     let received = before.receipt.map(|receipt| receipt.time);
     let holding = || decisions.iter().filter(|decision| decision.holds(&before));
 
-    obligation.waived = waiver(decisions.iter(), &before);
+    obligation.waived = waiver(decisions, &before);
 
     // Who is excused is left alone by what is decided afterwards.
     let excused = obligation.waived.map(|waived| (waived.time, waived.decision));
@@ -526,23 +534,17 @@ fn order(decision: &Decision) -> (DateTime<Utc>, Uuid) {
     (decision.create_time, decision.id)
 }
 
-/// By which waiver among these decisions an obligation is excused: the one by which it is already, or else the first.
-fn waiver<'a>(
-    decisions: impl Iterator<Item = &'a Decision>,
-    obligation: &Obligation,
-) -> Option<Waived> {
-    let waivers: Vec<_> = decisions
+/// By which waiver among these decisions an obligation is excused: the first. What was received before it was decided is left
+/// alone, however late that is known.
+fn waiver(decisions: &[Decision], obligation: &Obligation) -> Option<Waived> {
+    let received = obligation.receipt.map(|receipt| receipt.time);
+    decisions
+        .iter()
         .filter(|one| one.outcome == Outcome::Waiver && one.revoked.is_none())
         .filter(|one| one.holds(obligation))
-        .collect();
-    let kept = obligation.waived.filter(|now| waivers.iter().any(|one| one.id == now.decision));
-    kept.or_else(|| {
-        // What was submitted before is left alone.
-        let received = obligation.receipt.map(|receipt| receipt.time);
-        let others =
-            waivers.into_iter().filter(|one| received.is_none_or(|time| one.create_time < time));
-        others.min_by_key(|one| order(one)).map(Decision::waived)
-    })
+        .filter(|one| received.is_none_or(|time| one.create_time < time))
+        .min_by_key(|one| order(one))
+        .map(Decision::waived)
 }
 
 /// The last day on which anything is due for a period; without due days, the cut-off.
@@ -875,13 +877,42 @@ mod tests {
         let mut first = waiver(BEFORE);
         let closed = Closed { time: end("2026-05-24"), reason: CloseReason::NoSuccessor };
         let waived = Obligation { closed: Some(closed), ..made(&mut first, owed()).unwrap() };
-        // What was decided after it was closed left it alone.
-        let later = [waiver("2026-05-25T08:00:00+07:00"), to("2026-05-29", BEFORE)];
         let at = "2026-05-26T08:00:00+07:00";
-        let (left, changes) = revoked(&mut first, at, &waived, &later);
+        let (left, changes) = revoked(&mut first, at, &waived, &[to("2026-05-29", BEFORE)]);
         assert_eq!((left.waived, left.due, changes), (None, owed().due, vec![]));
         // It had fallen due before it was closed, and nobody was told.
         assert_eq!(left.task(), Some((time(DUE), Task::TellMissing)));
+    }
+
+    #[test]
+    fn a_waiver_excuses_what_is_closed_with_the_others_and_is_not_said_to_concern_it() {
+        let closed = Closed { time: end("2026-05-24"), reason: CloseReason::NoSuccessor };
+        let closed = Obligation { closed: Some(closed), ..owed() };
+        let mut decided = waiver("2026-05-25T08:00:00+07:00");
+        let candidates = vec![closed.clone(), owed()];
+        let effect = decided.make(candidates, &regimes(), &calendars(), false).unwrap();
+        assert_eq!((decided.concerned, effect.concerned.len()), (1, 1));
+        assert!(effect.changed.iter().all(|one| one.waived == Some(decided.waived())));
+        assert_eq!(effect.changed[1].task(), None, "what had fallen due before is not told");
+        let alone =
+            waiver("2026-05-25T08:00:00+07:00").make(vec![closed], &regimes(), &calendars(), false);
+        assert_eq!(alone.unwrap_err(), Refusal::Closed);
+    }
+
+    #[test]
+    fn what_was_received_before_it_was_waived_is_left_alone_however_late_that_is_known() {
+        let mut decided = waiver("2026-05-19T08:00:00+07:00");
+        let waived = made(&mut decided, owed()).unwrap();
+        for (at, standing) in [
+            ("2026-05-19T07:59:59+07:00", Standing::OnTime),
+            ("2026-05-19T08:00:00+07:00", Standing::OnTime),
+            ("2026-05-19T08:00:01+07:00", Standing::Waived),
+        ] {
+            let mut known = waived.clone();
+            let receipt = received(at, waived.clone()).receipt;
+            known.learn(&Evidence { sequence: 1, receipt, returned: None }, &calendars());
+            assert_eq!(known.standing(time("2026-05-22T08:00:00+07:00")), standing, "{at}");
+        }
     }
 
     #[test]

@@ -315,6 +315,10 @@ impl Obligation {
         }
         self.receipt = evidence.receipt;
         self.returned = evidence.returned;
+        // What was there when it was waived is left alone by that.
+        self.waived = self
+            .waived
+            .filter(|waived| evidence.receipt.is_none_or(|receipt| waived.time < receipt.time));
         self.follow_end();
         true
     }

@@ -148,8 +148,6 @@ impl Decision {
 #[derive(Clone, Debug, Default)]
 struct Known {
     report: Report,
-    /// At which step the report was learnt of that counts.
-    step: usize,
     due: Option<DateTime<Utc>>,
     generation: i32,
     told: Option<i32>,
@@ -220,16 +218,13 @@ impl Model {
     }
 
     fn waived(&self, key: Key) -> bool {
-        let known = &self.known[&key];
-        let holds = |decision: &&Decision| {
-            // What was there when it was decided was left alone, and what was closed.
-            let closed = self.closed(key).is_some_and(|closed| closed <= decision.made);
+        let received = self.known[&key].report.received;
+        // What was there when it was decided is left alone, however late it is known.
+        self.decisions.iter().any(|decision| {
             decision.working_days.is_none()
                 && decision.holds_for(key)
-                && !closed
-                && (known.report.received.is_none() || known.step > decision.step)
-        };
-        self.decisions.iter().find(holds).is_some()
+                && received.is_none_or(|received| decision.made < received)
+        })
     }
 
     /// The due time by the calendar of now and those decisions that hold.
@@ -284,13 +279,10 @@ impl Model {
     }
 
     fn learn(&mut self, key: Key, report: Report) {
-        let (step, known) = (self.step, self.known.get_mut(&key));
+        let known = self.known.get_mut(&key);
         let Some(known) = known.filter(|known| known.report.version < report.version) else {
             return;
         };
-        if known.report.received != report.received {
-            known.step = step;
-        }
         let was = known.report.received;
         let taken_back = was.is_some() && report.received != was;
         known.report.received = was.filter(|_| !taken_back);
@@ -592,6 +584,8 @@ impl History {
                 revoked,
             });
             self.model.derive();
+            // Nobody can tell whether a report of the very same instant came before it or after.
+            self.go_to(self.model.now + TimeDelta::microseconds(1));
         }
     }
 
