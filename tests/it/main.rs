@@ -9,6 +9,7 @@ mod catching_up;
 mod changes;
 mod chaos;
 mod contract;
+mod feeds;
 mod grants;
 mod main_job;
 mod merged;

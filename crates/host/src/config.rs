@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 const NOT_KEYS: [&str; 4] = ["token", "address", "data_dir", "config"];
 
 /// The sections that are no service's.
-const OWN_SECTIONS: [&str; 8] =
-    ["server", "admin", "peers", "storage", "auth", "log", "telemetry", "test"];
+const OWN_SECTIONS: [&str; 9] =
+    ["server", "admin", "feeds", "peers", "storage", "auth", "log", "telemetry", "test"];
 
 /// What a first start says in these two is of no use to anybody.
 const DEFAULT_FILTER: &str = "info,sea_orm_migration=warn,tokio_cron_scheduler=warn";
@@ -56,6 +56,15 @@ impl Default for Server {
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// Address and port, for example `127.0.0.1:9090`. Empty: none.
+    pub listen: String,
+}
+
+/// What calendars subscribe to over plain HTTP: `/units/UUID/owed.ics`, what a unit owes, for whoever brings a token that may
+/// read it. Put what encrypts in front of it. Only a process in which compliance runs listens there.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Feeds {
+    /// Address and port, for example `127.0.0.1:7880`. Empty: none.
     pub listen: String,
 }
 
@@ -166,6 +175,8 @@ pub struct Config {
     pub server: Server,
     /// Section `admin`.
     pub admin: Admin,
+    /// Section `feeds`.
+    pub feeds: Feeds,
     /// Section `peers`.
     pub peers: Peers,
     /// Section `storage`.
@@ -254,6 +265,7 @@ impl Config {
         let config = Self {
             server: section(&figment, "server")?,
             admin: section(&figment, "admin")?,
+            feeds: section(&figment, "feeds")?,
             peers: section(&figment, "peers")?,
             storage: section(&figment, "storage")?,
             auth: section(&figment, "auth")?,
@@ -276,10 +288,12 @@ impl Config {
             let read = without_credentials(addresses).parse::<Addresses>();
             read.map_err(|e| ConfigError::PeerAddress(peer.clone(), e))?;
         }
-        for (key, listen) in
-            [("server.listen", &self.server.listen), ("admin.listen", &self.admin.listen)]
-        {
-            let none = key == "admin.listen" && listen.is_empty();
+        for (key, listen) in [
+            ("server.listen", &self.server.listen),
+            ("admin.listen", &self.admin.listen),
+            ("feeds.listen", &self.feeds.listen),
+        ] {
+            let none = key != "server.listen" && listen.is_empty();
             if !none && listen.parse::<SocketAddr>().is_err() {
                 return Err(ConfigError::NotListenable(key, listen.clone()));
             }
@@ -305,6 +319,7 @@ impl Config {
         let mut put = |name: &str, section| sections.insert(name.to_owned(), section);
         put("server", toml::Value::try_from(&self.server)?);
         put("admin", toml::Value::try_from(&self.admin)?);
+        put("feeds", toml::Value::try_from(&self.feeds)?);
         put("peers", toml::Value::try_from(&self.peers)?);
         put("storage", toml::Value::try_from(storage)?);
         put("auth", toml::Value::try_from(auth)?);
@@ -526,6 +541,7 @@ mod tests {
             ("server.listen", "localhost:7878"),
             ("server.listen", ""),
             ("admin.listen", "127.0.0.1"),
+            ("feeds.listen", "localhost:7880"),
             ("peers.compliance", "compliance:7878"),
             ("peers.compliance", "https://compliance:7878"),
         ] {

@@ -8,8 +8,10 @@
 mod admin;
 mod clock;
 mod config;
+mod feed;
 mod gate;
 mod health;
+mod listener;
 mod peers;
 mod reference;
 mod spec;
@@ -21,9 +23,10 @@ mod suite;
 pub use clock::FileClock;
 pub use config::Peers as PeerAddresses;
 pub use config::{
-    Admin, Auth, Config, ConfigError, Log, LogFormat, Migrating, Server, Sources, Storage,
+    Admin, Auth, Config, ConfigError, Feeds, Log, LogFormat, Migrating, Server, Sources, Storage,
     Telemetry, Test,
 };
+pub use feed::{FeedToken, feed_refused};
 pub use health::Condition;
 pub use reference::{Key, Reference, Section};
 pub use spec::{Running, Spec, Start};

@@ -71,6 +71,11 @@ impl Peers {
         peer(watched.service(inner))
     }
 
+    /// The services that run here, without anybody's token.
+    pub(crate) fn here(&self) -> Peer {
+        self.here.clone()
+    }
+
     /// A service that runs elsewhere, for asking whether it is there.
     pub(crate) fn elsewhere(&self, service: &str) -> Option<Peer> {
         self.elsewhere.get(service).map(|(peer, _)| peer.clone())

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::config::{Admin, Auth, Log, Server, Storage, Telemetry};
+use crate::config::{Admin, Auth, Feeds, Log, Server, Storage, Telemetry};
 
 /// One key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,7 @@ impl Reference {
         let mut sections = vec![
             Section::of::<Server>("server"),
             Section::of::<Admin>("admin"),
+            Section::of::<Feeds>("feeds"),
             peers(names),
             Section::of::<Storage>("storage"),
             Section::of::<Auth>("auth"),

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::response::IntoResponse;
 use dunghan_calendar::Clock;
 use dunghan_events::Units;
@@ -64,6 +65,11 @@ impl Start {
         self.peers.peer(self.service, service)
     }
 
+    /// The services of this process, called with the token that whoever calls brings: for what is asked of a feed.
+    pub fn here(&self) -> Peer {
+        self.peers.here()
+    }
+
     /// The copy of the units, kept up to date until the process stops; the services of a process share it.
     pub fn units(&self) -> Units {
         let shared = self.peers.units.get_or_init(|| Units::new(self.peer(REGISTRY)));
@@ -92,6 +98,7 @@ type AddRoutes = Box<dyn FnOnce(&mut RoutesBuilder) + Send>;
 pub struct Running {
     pub(crate) names: Vec<&'static str>,
     pub(crate) routes: Vec<AddRoutes>,
+    pub(crate) feeds: Vec<Router>,
     pub(crate) jobs: Vec<Job>,
 }
 
@@ -124,6 +131,16 @@ impl Running {
         self.routes.push(Box::new(move |routes| {
             routes.add_service(service);
         }));
+        self
+    }
+
+    /// Pages to answer with at `feeds.listen`, to whoever asks: they are behind no guard. What they tell is to be asked by
+    /// [`Start::here`] for the [`FeedToken`](crate::FeedToken) that was brought.
+    ///
+    /// Paths are those of no other service. What is not there, and methods that a page does not have, are answered.
+    #[must_use]
+    pub fn feed(mut self, pages: Router) -> Self {
+        self.feeds.push(pages);
         self
     }
 

@@ -19,6 +19,8 @@ pub struct Started {
     pub address: SocketAddr,
     /// Where `/metrics` and `/health` are, if anywhere.
     pub admin: Option<SocketAddr>,
+    /// Where the feeds of services are, if anywhere: with none, nothing listens there once it is ready.
+    pub feeds: Option<SocketAddr>,
     /// Whose tokens hold.
     pub issuer: Issuer,
     pub(crate) stack: Peer,

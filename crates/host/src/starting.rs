@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
 use crate::config::Migrating;
+use crate::feed::FeedGate;
 use crate::gate::Gate;
 use crate::health::{DATABASE, Health};
 use crate::peers::{Peers, REGISTRY};
@@ -41,6 +42,7 @@ pub(crate) struct Starting {
     pub(crate) peers: Peers,
     pub(crate) grants: StoredGrants,
     pub(crate) gate: Gate,
+    pub(crate) feeds: FeedGate,
     pub(crate) health: Health,
     pub(crate) stopping: CancellationToken,
     pub(crate) tracker: TaskTracker,
@@ -72,13 +74,15 @@ impl Starting {
         let (started, ()) = tokio::join!(services, first_grants);
         let started = started?;
         let (mut builder, mut jobs) = (Routes::builder(), Vec::new());
-        let mut names = Vec::new();
+        let (mut feeds, mut names) = (Vec::new(), Vec::new());
         for (entry, running) in self.entries.iter().zip(started) {
             running.routes.into_iter().for_each(|add| add(&mut builder));
+            feeds.extend(running.feeds);
             jobs.extend(running.jobs);
             names.push((entry.name, running.names));
         }
         self.gate.open(builder.routes().into_axum_router());
+        self.feeds.open(feeds);
         for (service, names) in names {
             self.health.started(service, names).await;
         }

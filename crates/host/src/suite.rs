@@ -14,13 +14,14 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 
+use crate::feed::{self, FeedGate};
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::peers::Peers;
 use crate::reference::{Reference, Section};
 use crate::stack::{server, stack};
 use crate::starting::{Databases, Starting};
-use crate::{Config, ConfigError, Running, Spec, Start, Started, admin};
+use crate::{Config, ConfigError, Running, Spec, Start, Started, admin, listener};
 
 type Begin = Pin<Box<dyn Future<Output = anyhow::Result<Running>> + Send>>;
 type Migrate<'a> = Pin<Box<dyn Future<Output = Result<(), dunghan_store::Error>> + Send + 'a>>;
@@ -163,7 +164,8 @@ impl Suite {
             .with_context(|| format!("server.listen: {address} cannot be listened on"))?
             .with_nodelay(Some(true));
         let address = incoming.local_addr()?;
-        let admin = admin::bind(&config.admin.listen).await?;
+        let admin = listener::bind("admin.listen", &config.admin.listen).await?;
+        let feeding = listener::bind("feeds.listen", &config.feeds.listen).await?;
         // 2. One stack around all of it: calls inside the process pass through it like any other.
         let running = self.running();
         let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -202,9 +204,13 @@ impl Suite {
         let serving =
             tokio::spawn(server().serve_with_incoming_shutdown(stack.clone(), incoming, drained));
         let admin_address = admin.as_ref().map(|(_, address)| *address);
-        if let Some((listener, _)) = admin {
-            // Until the drain begins: whoever is told that it stops has nothing more to read.
-            tokio::spawn(admin::serve(listener, health.clone(), draining.clone()));
+        let feeds_address = feeding.as_ref().map(|(_, address)| *address);
+        let feeds = FeedGate::new(draining.child_token());
+        let of_admin = (admin::pages(health.clone()), admin::CONNECTIONS, draining.clone());
+        let of_feeds = (feeds.pages(), feed::CONNECTIONS, feeds.stopping());
+        for (bound, (pages, most, until)) in [(admin, of_admin), (feeding, of_feeds)] {
+            let Some((listener, _)) = bound else { continue };
+            tracker.spawn(listener::serve(listener, pages, most, until, tracker.clone()));
         }
         tracing::info!(bound = %address, "bound to {address}, and starting");
         for (service, name) in needed {
@@ -231,6 +237,7 @@ impl Suite {
             peers,
             grants,
             gate,
+            feeds: feeds.clone(),
             health: health.clone(),
             stopping: stopping.clone(),
             tracker: tracker.clone(),
@@ -241,14 +248,17 @@ impl Suite {
             let ended = stopped.run_until_cancelled_owned(starting.run()).await;
             ended.context("the process was stopped before it was ready")??;
             let admin = admin_address.map(tracing::field::display);
+            let feeds = feeds_address.filter(|_| feeds.are_open()).map(tracing::field::display);
             tracing::info!(
-                %address, admin, services = ?running, storage = ?location, "serving on {address}"
+                %address, admin, feeds, services = ?running, storage = ?location,
+                "serving on {address}"
             );
             Ok(())
         });
         Ok(Started {
             address,
             admin: admin_address,
+            feeds: feeds_address,
             issuer,
             stack,
             stopping,

@@ -10,6 +10,7 @@ mod postgres;
 mod process;
 mod registry;
 mod testing;
+mod web;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub use postgres::Postgres;
 pub use process::{Process, binary};
 pub use registry::{Registry, import_row, registry};
 pub use testing::{Mode, Testing, start, start_at, start_in};
+pub use web::{Answer, ask};
 
 /// The code and the reason of a refusal.
 ///

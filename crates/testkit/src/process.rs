@@ -53,14 +53,15 @@ struct Said {
 #[derive(Debug, Default)]
 struct State {
     lines: VecDeque<String>,
-    address: Option<SocketAddr>,
+    serving: Option<Line>,
     ended: bool,
 }
 
 /// The one line that is looked for.
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 struct Line {
     address: SocketAddr,
+    feeds: Option<SocketAddr>,
 }
 
 impl Process {
@@ -85,14 +86,25 @@ impl Process {
     ///
     /// Panics when it ends instead.
     pub fn address(&self) -> SocketAddr {
-        let waiting = |state: &mut State| state.address.is_none() && !state.ended;
+        self.serving().address
+    }
+
+    /// Where it has feeds, once it serves; none where it has none.
+    ///
+    /// Panics when it ends instead.
+    pub fn feeds(&self) -> Option<SocketAddr> {
+        self.serving().feeds
+    }
+
+    fn serving(&self) -> Line {
+        let waiting = |state: &mut State| state.serving.is_none() && !state.ended;
         let changed = &self.said.changed;
         let (state, _) = changed
             .wait_timeout_while(self.said.lock(), LIMIT, waiting)
             .unwrap_or_else(PoisonError::into_inner);
-        let address = state.address;
+        let serving = state.serving;
         drop(state);
-        address.unwrap_or_else(|| panic!("it does not serve: {}", self.said()))
+        serving.unwrap_or_else(|| panic!("it does not serve: {}", self.said()))
     }
 
     /// Its number, for asking the system about it.
@@ -147,8 +159,8 @@ impl Said {
     fn listen(&self, stderr: ChildStderr) {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             let mut state = self.lock();
-            if state.address.is_none() {
-                state.address = serde_json::from_str(&line).ok().map(|line: Line| line.address);
+            if state.serving.is_none() {
+                state.serving = serde_json::from_str(&line).ok();
             }
             if state.lines.len() == KEPT {
                 state.lines.pop_front();

@@ -1,6 +1,7 @@
 //! Services under test, in this process or in processes of their own: a test reads the same.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -106,12 +107,24 @@ impl Testing {
         }
     }
 
+    /// Where feeds are, as `127.0.0.1:PORT`; `service` gives them.
+    ///
+    /// Panics where `feeds.listen` is not set.
+    pub fn feeds(&self, service: &str) -> SocketAddr {
+        let feeds = match &self.running {
+            Running::Together(started) => started.feeds,
+            Running::Apart(apart) => apart.processes(service)[0].feeds(),
+        };
+        feeds.expect("feeds")
+    }
+
     /// A token for these grants, for example `supervisor@units/…`.
     pub fn token(&self, grants: &[&str]) -> String {
         self.token_of("tester", grants)
     }
 
-    fn token_of(&self, subject: &str, grants: &[&str]) -> String {
+    /// A token of somebody, for these grants.
+    pub fn token_of(&self, subject: &str, grants: &[&str]) -> String {
         let grants = grants.iter().map(|grant| grant.parse().expect("a grant")).collect();
         let identity = Identity { subject: subject.to_owned(), grants };
         self.issuer.sign(&identity, SystemClock.now(), TimeDelta::hours(1)).expect("a token")

@@ -18,6 +18,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dunghan_host::{LARGEST_ANSWER, LARGEST_REQUEST, Running, Spec, Start};
 use dunghan_proto::compliance::calendar_service_server::CalendarServiceServer;
+use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
 use dunghan_proto::compliance::compliance_service_server::ComplianceServiceServer;
 use dunghan_proto::compliance::decision_service_server::DecisionServiceServer;
 use dunghan_proto::compliance::dossier_service_server::DossierServiceServer;
@@ -96,12 +97,15 @@ impl Spec for Compliance {
         let notices = NoticeServiceServer::new(service)
             .max_decoding_message_size(LARGEST_REQUEST)
             .max_encoding_message_size(LARGEST_ANSWER);
+        let here =
+            ComplianceServiceClient::new(start.here()).max_decoding_message_size(LARGEST_ANSWER);
         Ok(Running::new()
             .service(compliance)
             .service(calendars)
             .service(decisions)
             .service(dossiers)
             .service(notices)
+            .feed(service::pages(here))
             .job(sweeping)
             .job(counting))
     }

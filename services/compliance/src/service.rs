@@ -5,6 +5,7 @@ mod compliance;
 mod decision;
 mod dossier;
 mod explain;
+mod feed;
 mod notice;
 mod owed;
 mod rate;
@@ -22,6 +23,8 @@ use tonic::Status;
 use crate::domain::regime::RuleFamily;
 use crate::error::unknown_unit;
 use crate::jobs::Reconciler;
+
+pub(crate) use feed::pages;
 
 /// Answers for all of the contract's services. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -134,6 +134,15 @@ pub(crate) fn time(text: &str) -> Result<DateTime<Utc>, String> {
         .ok_or_else(|| format!("{text:?} is no time such as 2026-05-20T08:00"))
 }
 
+/// The beginning of an address on the web, without the `/` at its end.
+pub(crate) fn web_address(text: &str) -> Result<String, String> {
+    let uri = text.parse::<http::Uri>().ok().filter(|_| !text.contains(['?', '#']));
+    match uri.as_ref().and_then(http::Uri::scheme_str) {
+        Some("http" | "https") => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err(format!("{text:?} is no address such as https://lich.example")),
+    }
+}
+
 /// A date as ISO 8601 writes it; 05/06/2026 is not guessed at.
 pub(crate) fn date(text: &str) -> Result<NaiveDate, String> {
     let shown = || {
@@ -277,6 +286,22 @@ mod tests {
         }
         for bad in ["14/05/26", "05/14/2026", "14/05", "14/05/2026/1", "31/02/2026", ""] {
             assert!(date(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_on_the_web_has_a_scheme_and_a_host_and_may_have_a_path() {
+        for (text, read) in [
+            ("https://lich.example", "https://lich.example"),
+            ("http://127.0.0.1:7880/", "http://127.0.0.1:7880"),
+            ("https://bacninh.example/dunghan/", "https://bacninh.example/dunghan"),
+        ] {
+            assert_eq!(web_address(text).as_deref(), Ok(read));
+        }
+        for bad in
+            ["", "lich.example", "/units", "https://", "ftp://a", "https://a?b", "https://a#b"]
+        {
+            assert!(web_address(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -4,6 +4,7 @@
 mod admin;
 mod check;
 mod drain;
+mod feeds;
 mod grants;
 mod peers;
 mod starting;

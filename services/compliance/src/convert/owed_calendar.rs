@@ -4,6 +4,9 @@ use icalendar::{Alarm, Calendar, Component as _, Event, EventLike as _, EventSta
 
 use crate::domain::owed::Entry;
 
+/// Four times a day: due dates move by decisions, of which there are few.
+const ASK_AGAIN: &str = "PT6H";
+
 /// One event for each due date, all day long.
 pub(crate) fn owed_calendar<'a>(
     unit_name: &str,
@@ -16,6 +19,11 @@ pub(crate) fn owed_calendar<'a>(
         calendar.append_property(Property::new(key, value));
     }
     calendar.name(&format!("Báo cáo phải gửi – {unit_name}"));
+    // Whoever subscribes asks again after that: the standard's word for it, and the one that Outlook knows.
+    calendar.append_property(
+        Property::new("REFRESH-INTERVAL", ASK_AGAIN).add_parameter("VALUE", "DURATION").done(),
+    );
+    calendar.append_property(Property::new("X-PUBLISHED-TTL", ASK_AGAIN));
     calendar.extend(entries.into_iter().map(|entry| event(&entry)));
     calendar.to_string()
 }
@@ -26,6 +34,7 @@ fn event(entry: &Entry<'_>) -> Event {
     event
         .uid(&entry.uid())
         .sequence(entry.sequence())
+        // Of the answer, not of the last change: of a name or a contact nothing says when that was. The latest is taken.
         .timestamp(entry.at)
         .starts(entry.day)
         .summary(&summary)

@@ -332,7 +332,8 @@ async fn a_calendar_file_reads_as_the_standard_says() {
     let expected = [
         "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//dunghan//compliance//VI\nCALSCALE:GREGORIAN\n\
          NAME:Báo cáo phải gửi – Phường Bắc Giang\n\
-         X-WR-CALNAME:Báo cáo phải gửi – Phường Bắc Giang"
+         X-WR-CALNAME:Báo cáo phải gửi – Phường Bắc Giang\n\
+         REFRESH-INTERVAL;VALUE=DURATION:PT6H\nX-PUBLISHED-TTL:PT6H"
             .to_owned(),
         event("202605", "5", "20260519", "20260520", "20260514T003000Z"),
         event("202606", "6", "20260617", "20260618", "20260612T003000Z"),

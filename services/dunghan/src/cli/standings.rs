@@ -51,6 +51,11 @@ pub(crate) struct Owed {
     /// output
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     pub(crate) ical: Option<PathBuf>,
+    /// Print the address at which calendars subscribe to it, without a token;
+    /// URL is where they reach the server's feeds.listen
+    #[arg(long, value_name = "URL", value_parser = input::web_address,
+        conflicts_with_all = ["output", "ical", "from", "through"])]
+    pub(crate) feed: Option<String>,
     /// The date on which the unit's code is meant [default: today]
     #[arg(long, value_name = "DATE", value_parser = input::date)]
     pub(crate) as_of: Option<NaiveDate>,

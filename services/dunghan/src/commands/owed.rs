@@ -1,4 +1,4 @@
-//! `owed`: what one unit owes, week by week, and as a calendar file.
+//! `owed`: what one unit owes, week by week, as a calendar file, and at which address calendars subscribe to it.
 
 use std::path::Path;
 
@@ -33,6 +33,9 @@ struct List {
 pub(super) async fn owed(args: Owed) -> Result<(), Failure> {
     let client = Client::of(&args.client)?;
     let unit = client.unit_name(&args.unit, args.as_of).await?;
+    if let Some(url) = &args.feed {
+        return output::write(&format!("{url}/{unit}/owed.ics"));
+    }
     let (from_date, through_date) = (args.from.map(pb_date), args.through.map(pb_date));
     if let Some(file) = &args.ical {
         let request = pb::ExportOwedCalendarRequest { unit, from_date, through_date };

@@ -41,6 +41,15 @@ fn what_a_unit_owes_is_told_week_by_week_with_who_sees_to_it_and_as_a_calendar_f
     let nowhere = server.run(&[&owed[..], &["--ical", "nowhere/owed.ics"]].concat());
     assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
     assert!(nowhere.err.contains("nowhere/owed.ics could not be written"), "{nowhere:?}");
+    let feed = server.run(&["owed", "09427", "--feed", "https://lich.example/"]);
+    assert_eq!(feed.code, Some(0), "{feed:?}");
+    let unit = list["owed"][0]["obligation"]["unit"].as_str().unwrap();
+    assert_eq!(feed.out, format!("https://lich.example/{unit}/owed.ics\n"));
+    for other in [&["--ical", "-"][..], &["--from", "2026-05-18"], &["--output", "json"]] {
+        let both = ["owed", "09427", "--feed", "https://lich.example"];
+        let both = server.run(&[&both[..], other].concat());
+        assert_eq!(both.code, Some(2), "{both:?}");
+    }
     let both = server.run(&[&owed[..], &["--ical", "-", "--output", "json"]].concat());
     assert_eq!(both.code, Some(2), "{both:?}");
 }
