@@ -3,8 +3,8 @@
 
 use std::process::ExitCode;
 
-use dunghan_benches::Table;
-use dunghan_benches::deadlines::{Ground, Part, Size, measure};
+use dunghan_benches::deadlines::{Part, Size, measure};
+use dunghan_benches::{Ground, Table, wanted};
 use dunghan_store::Location;
 use dunghan_testkit::{ENGINES, Engine, POSTGRES_VARIABLE};
 
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
                 Location::Postgres(server)
             });
             let ground = Ground::new(location).expect("a place");
-            for part in Part::ALL.into_iter().filter(|part| wanted(*part)) {
+            for part in Part::ALL.into_iter().filter(|part| wanted(part.as_str())) {
                 let measured = measure(&[part], &ground, Size::of(Size::WHOLE), &|_| {}).await;
                 for figure in measured.expect("figures") {
                     let what = format!("{}, {engine:?}", figure.what);
@@ -29,10 +29,4 @@ fn main() -> ExitCode {
         }
     });
     table.verdict()
-}
-
-/// Whether a part is to be measured: those that arguments name, or all.
-fn wanted(part: Part) -> bool {
-    let mut named = std::env::args().skip(1).filter(|one| !one.starts_with("--")).peekable();
-    named.peek().is_none() || named.any(|one| one == part.as_str())
 }

@@ -5,18 +5,12 @@
 
 mod amendments;
 mod openings;
-mod peers;
-mod place;
 mod rates;
 mod sweeps;
 mod watched;
 
+use crate::{Figure, Ground};
 use anyhow::Context as _;
-use chrono::{DateTime, NaiveDate, Utc};
-
-use crate::Figure;
-
-pub use place::Ground;
 
 /// How often the two sides of a ratio take turns.
 const TURNS: usize = 9;
@@ -116,34 +110,4 @@ pub async fn measure(
         figures.extend(measured.with_context(|| format!("{} were not measured", part.as_str()))?);
     }
     Ok(figures)
-}
-
-/// A number as a person says it: `10 M`, `100 k`, `3,355`.
-fn many(count: usize) -> String {
-    match count {
-        _ if count >= 1_000_000 && count.is_multiple_of(1_000_000) => {
-            format!("{} M", grouped(count / 1_000_000))
-        }
-        _ if count >= 10_000 && count.is_multiple_of(1000) => {
-            format!("{} k", grouped(count / 1000))
-        }
-        _ => grouped(count),
-    }
-}
-
-fn grouped(count: usize) -> String {
-    match count {
-        0..1000 => count.to_string(),
-        _ => format!("{},{:03}", grouped(count / 1000), count % 1000),
-    }
-}
-
-/// When all of it happens.
-fn now() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_779_400_000, 0).unwrap_or(DateTime::UNIX_EPOCH)
-}
-
-/// A day that there is.
-fn day(year: i32, month: u32, day: u32) -> NaiveDate {
-    NaiveDate::from_ymd_opt(year, month, day).unwrap_or(NaiveDate::MIN)
 }

@@ -2,9 +2,17 @@
 //! by itself, wherever it runs.
 
 pub mod deadlines;
+mod peers;
+mod place;
+pub mod reports;
+mod served;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+pub use place::Ground;
 
 /// The middle one.
 pub fn median(mut figures: Vec<f64>) -> f64 {
@@ -21,7 +29,7 @@ pub struct Figure {
     pub value: f64,
     /// What it should stay below. Infinity: it is there for comparison only.
     pub ceiling: f64,
-    /// `s`, `ms` or `×`.
+    /// `s`, `ms`, `/s` or `×`.
     pub unit: &'static str,
 }
 
@@ -65,4 +73,40 @@ impl Table {
     pub fn verdict(self) -> ExitCode {
         if self.over { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
+}
+
+/// Whether a part of a benchmark is to be measured: those that arguments name, or all.
+pub fn wanted(part: &str) -> bool {
+    let mut named = std::env::args().skip(1).filter(|one| !one.starts_with("--")).peekable();
+    named.peek().is_none() || named.any(|one| one == part)
+}
+
+/// A number as a person says it: `10 M`, `100 k`, `3,355`.
+pub(crate) fn many(count: usize) -> String {
+    match count {
+        _ if count >= 1_000_000 && count.is_multiple_of(1_000_000) => {
+            format!("{} M", grouped(count / 1_000_000))
+        }
+        _ if count >= 10_000 && count.is_multiple_of(1000) => {
+            format!("{} k", grouped(count / 1000))
+        }
+        _ => grouped(count),
+    }
+}
+
+fn grouped(count: usize) -> String {
+    match count {
+        0..1000 => count.to_string(),
+        _ => format!("{},{:03}", grouped(count / 1000), count % 1000),
+    }
+}
+
+/// When all of it happens.
+pub(crate) fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_779_400_000, 0).unwrap_or(DateTime::UNIX_EPOCH)
+}
+
+/// A day that there is.
+pub(crate) fn day(year: i32, month: u32, day: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(year, month, day).unwrap_or(NaiveDate::MIN)
 }

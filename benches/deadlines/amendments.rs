@@ -8,11 +8,10 @@ use dunghan_proto::compliance as pb;
 use dunghan_rpc::field;
 use sea_orm_migration::sea_orm::DbBackend;
 
-use super::peers::{know, one_province};
-use super::place::Ground;
+use super::Size;
 use super::watched::{Watched, numbers, unit_of};
-use super::{Size, day, many, now};
-use crate::{Figure, median};
+use crate::peers::{know, one_province};
+use crate::{Figure, Ground, day, many, median, now};
 
 /// Regimes of which something is open.
 pub(super) const REGIMES: usize = 30;

@@ -8,11 +8,10 @@ use dunghan_hierarchy::{Edge, EdgeKind, Hierarchy, NSO, UnitId, Validity};
 use dunghan_proto::compliance as pb;
 use dunghan_rpc::field;
 
-use super::peers::{beginning, know, unit, units};
-use super::place::Ground;
 use super::watched::{Watched, regime};
-use super::{Size, TURNS, day, many};
-use crate::{Figure, median};
+use super::{Size, TURNS};
+use crate::peers::{beginning, know, unit, units};
+use crate::{Figure, Ground, day, many, median};
 
 /// For how many months the communes have owed.
 pub(super) const MONTHS: usize = 36;

@@ -13,11 +13,10 @@ use dunghan_proto::compliance as pb;
 use dunghan_rpc::field;
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 
-use super::peers::province;
-use super::place::Ground;
+use super::Size;
 use super::watched::Watched;
-use super::{Size, many, now};
-use crate::{Figure, median};
+use crate::peers::province;
+use crate::{Figure, Ground, many, median, now};
 
 /// How often each question is asked.
 const QUESTIONS: usize = 101;

@@ -1,9 +1,8 @@
 //! Sweeps: among few obligations and among many, and one by which very many fall due.
 
-use super::place::Ground;
 use super::watched::Watched;
-use super::{Size, TURNS, many as number};
-use crate::{Figure, median};
+use super::{Size, TURNS};
+use crate::{Figure, Ground, many as number, median};
 
 pub(super) async fn measure(
     ground: &Ground,

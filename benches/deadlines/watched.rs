@@ -1,71 +1,45 @@
 //! Compliance as it runs, over obligations put in by the hundred thousand.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::ensure;
-use chrono::{DateTime, TimeDelta, Utc};
-use dunghan_calendar::{Clock as _, ManualClock, SystemClock};
+use chrono::{DateTime, Utc};
+use dunghan_calendar::ManualClock;
 use dunghan_compliance::Compliance;
-use dunghan_host::{Clocks, Config, Sources, Started, Suite};
+use dunghan_host::Suite;
 use dunghan_proto::compliance as pb;
 use dunghan_proto::compliance::calendar_service_client::CalendarServiceClient;
 use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
-use dunghan_rpc::{Identity, Peer, field, peer};
-use dunghan_store::{Database, Location};
-use http::HeaderValue;
-use http::header::AUTHORIZATION;
+use dunghan_rpc::{Peer, field};
+use dunghan_store::Database;
 use sea_orm_migration::sea_orm::{ConnectionTrait as _, DbBackend, DbErr, Statement};
-use tonic::body::Body;
-use tower::ServiceExt as _;
 
-use super::peers::{NoReports, Registry, know, one_province, province};
-use super::place::{Ground, Place};
-use super::{Size, day, many, now};
+use super::Size;
+use crate::peers::{NoReports, Registry, know, one_province, province};
+use crate::served::Served;
+use crate::{Ground, day, many, now};
 
 /// Rows put in by one statement: well below what a database lets a statement take.
 const AT_ONCE: usize = 200_000;
 /// After so many rows it is told how far this is.
 const TOLD_EACH: usize = 2_000_000;
-/// Whoever measures a slow machine wants to know how slow.
-const CALL_LIMIT: &str = "3600";
-
 pub(super) struct Watched {
     pub(super) database: Database,
     pub(super) clock: ManualClock,
-    started: Started,
-    token: HeaderValue,
-    place: Place,
+    served: Served,
 }
 
 impl Watched {
     /// Without any obligation.
     pub(super) async fn empty(ground: &Ground, at: DateTime<Utc>) -> anyhow::Result<Self> {
-        let place = ground.place().await?;
-        let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        let mut overrides = vec![
-            set("server.listen", "127.0.0.1:0"),
-            set("server.call_limit_s", CALL_LIMIT),
-            // Sweeps run when they are asked for.
-            set("compliance.sweep_cron", ""),
-            set("compliance.sweep_every_s", "86400"),
-        ];
-        if let Location::Postgres(url) = &place.location {
-            overrides.push(set("storage.location", url));
-        }
-        let sources = Sources { data_dir: place.folder.clone(), overrides, ..Sources::default() };
         let suite = Suite::new().with::<Registry>().with::<NoReports>().with::<Compliance>();
-        let config = Config::read(&sources, &suite.names())?;
         let clock = ManualClock::at(at);
-        let clocks = Clocks { services: Arc::new(clock.clone()) };
-        let mut started = Box::pin(suite.start(&config, clocks)).await?;
-        started.ready().await?;
-        let grants = vec!["operator".parse()?, "reader".parse()?];
-        let identity = Identity { subject: "bench".to_owned(), grants };
-        let token = started.issuer.sign(&identity, SystemClock.now(), TimeDelta::days(1))?;
-        let token = HeaderValue::try_from(format!("Bearer {token}"))?;
-        let database = Database::open(&place.location, "compliance").await?;
-        Ok(Self { database, clock, started, token, place })
+        // Sweeps run when they are asked for.
+        let keys = [("compliance.sweep_cron", ""), ("compliance.sweep_every_s", "86400")];
+        let place = ground.place().await?;
+        let served = Served::start(place, suite, &clock, &keys).await?;
+        let database = served.database("compliance").await?;
+        Ok(Self { database, clock, served })
     }
 
     /// With so many, of which the first `group` are of the one period of which some will fall due.
@@ -95,26 +69,15 @@ impl Watched {
     /// Ends it, and removes its data.
     pub(super) async fn stop(self, ground: &Ground) -> anyhow::Result<()> {
         self.database.close().await?;
-        self.started.stop().await?;
-        ground.clear(self.place).await
+        self.served.stop(ground).await
     }
 
     pub(super) fn operator(&self) -> ComplianceServiceClient<Peer> {
-        ComplianceServiceClient::new(self.peer())
+        ComplianceServiceClient::new(self.served.peer())
     }
 
     pub(super) fn calendar_operator(&self) -> CalendarServiceClient<Peer> {
-        CalendarServiceClient::new(self.peer())
-    }
-
-    /// The services without a socket between: what a call costs is measured elsewhere.
-    fn peer(&self) -> Peer {
-        let token = self.token.clone();
-        let stack = self.started.in_process();
-        peer(stack.map_request(move |mut request: http::Request<Body>| {
-            request.headers_mut().insert(AUTHORIZATION, token.clone());
-            request
-        }))
+        CalendarServiceClient::new(self.served.peer())
     }
 
     /// Puts a regime in force by which the province owes.

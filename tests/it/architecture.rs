@@ -31,8 +31,8 @@ const TESTKIT: &str = "dunghan-testkit";
 
 /// What a service is made of. `x.rs` may have a folder `x/` beside it; a name may be absent, and none is added.
 /// `data` reads the product's own tables, which stand in the service's folder `data/`.
-const IN_SRC: [&str; 9] =
-    ["config", "convert", "data", "domain", "error", "jobs", "lib", "service", "store"];
+const IN_SRC: [&str; 10] =
+    ["blobs", "config", "convert", "data", "domain", "error", "jobs", "lib", "service", "store"];
 const IN_SERVICE: [&str; 4] = ["Cargo.toml", "data", "src", "tests"];
 
 /// What rules may not know: the wire, the database, the clock, the disk, and the layers around them.

@@ -645,6 +645,7 @@ async fn a_page_token_serves_only_the_call_that_gave_it(setting: Setting) {
     let mut importer = world::registry(&testing, &["operator"]);
     let mut recorded = crate::changes::reorganisations(&testing, &["reader"]);
     let mut reader = world::submission(&testing, &["reader"]);
+    let mut of_forms = world::forms(&testing, &["reader"]);
     let mut operator = world::compliance(&testing, &["operator"]);
     let mut dossiers = world::dossiers(&testing, &["reader"]);
     let mut notices = world::notices(&testing, &["operator"]);
@@ -726,7 +727,7 @@ async fn a_page_token_serves_only_the_call_that_gave_it(setting: Setting) {
         (refused_by!(recorded.list_reorganisations(reorganisations(of_units))), named),
         (refused_by!(importer.list_unit_imports(imports(of_units))), named),
         (refused_by!(operator.list_regimes(regimes(of_reports))), named),
-        (refused_by!(reader.list_forms(forms(of_regimes))), named),
+        (refused_by!(of_forms.list_forms(forms(of_regimes))), named),
         (refused_by!(operator.list_regimes(regimes(&cut))), named),
         (refused_by!(operator.list_regimes(regimes("7b7d"))), named),
         (refused_by!(operator.list_regimes(regimes("ếế"))), named),

@@ -11,19 +11,25 @@ use prost_types::method_options::IdempotencyLevel;
 use crate::contract::{behaviors, field_at, has_behavior, methods, ours, policy, pool};
 
 /// What may be sent again without a request_id, and why.
-const HARMLESS: [(&str, &str); 8] = [
+const HARMLESS: [(&str, &str); 14] = [
     ("BatchCreateReorganisations", "one that is recorded under its id is left as it is"),
     ("CommitUnitImport", "what was committed is answered as it is"),
+    ("CommitReportImport", "what was committed is answered as it is"),
+    ("DetachAttachment", "what was taken off is answered as it is"),
     ("EndContact", "what was ended just so is answered as it is"),
+    ("EraseAttachment", "what was erased is answered as it is"),
+    ("ImportReports", "reports that are there already, the same, change nothing"),
     ("ImportUnits", "rows that are there already change nothing"),
+    ("RecordArrivals", "what was noted before, the same, changes nothing"),
     ("RecordDossiers", "what was recorded is never changed"),
     ("RevokeGrant", "what was revoked is answered as it is"),
     ("RunSweep", "the insert of a notice is its claim"),
+    ("UploadAttachment", "the same file under the same request_id is one"),
     ("WithdrawObligationRequest", "what was taken back is answered as it is"),
 ];
 
 /// The first words of rpcs that change nothing. Whatever begins otherwise is a write.
-const READS: [&str; 12] = [
+const READS: [&str; 15] = [
     "Get",
     "List",
     "BatchGet",
@@ -36,13 +42,17 @@ const READS: [&str; 12] = [
     "Export",
     "Rank",
     "Compute",
+    "Diff",
+    "Verify",
+    "Download",
 ];
 
 /// What is listed without pages, and what keeps it short.
-const SHORT: [(&str, &str); 5] = [
+const SHORT: [(&str, &str); 6] = [
     ("ListCalendars", "one for the nation and one for each province"),
     ("ListCalendarDays", "the days off of ten years at most"),
     ("ListOwedObligations", "what one unit owes within a year"),
+    ("ListReceiptKeys", "a few in the life of an installation"),
     ("ListRegimeFamilies", "as many as legal documents fix"),
     ("ListReportingRates", "a rate for each of 120 periods at most"),
 ];

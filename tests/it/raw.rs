@@ -105,6 +105,7 @@ pub(crate) fn filled(message: &MessageDescriptor) -> DynamicMessage {
             ("period" | "first_period" | "last_period", Kind::String) => {
                 Value::String("202605".to_owned())
             }
+            ("sha256", Kind::String) => Value::String("0".repeat(64)),
             (_, Kind::String) => Value::String("x".to_owned()),
             (_, Kind::Int32) => Value::I32(1),
             (_, Kind::Int64) => Value::I64(1),

@@ -9,6 +9,7 @@ use dunghan_proto::compliance::dossier_service_client::DossierServiceClient;
 use dunghan_proto::compliance::notice_service_client::NoticeServiceClient;
 use dunghan_proto::compliance::record_dossiers_request::{Header, Message, Row};
 use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
+use dunghan_proto::submission::form_service_client::FormServiceClient;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use dunghan_proto::submission::value::Figure;
 use dunghan_proto::{compliance, registry, submission};
@@ -147,6 +148,10 @@ pub(crate) fn registry(testing: &Testing, grants: &[&str]) -> RegistryServiceCli
 
 pub(crate) fn submission(testing: &Testing, grants: &[&str]) -> SubmissionServiceClient<Peer> {
     SubmissionServiceClient::new(testing.channel(grants))
+}
+
+pub(crate) fn forms(testing: &Testing, grants: &[&str]) -> FormServiceClient<Peer> {
+    FormServiceClient::new(testing.channel(grants))
 }
 
 pub(crate) fn compliance(testing: &Testing, grants: &[&str]) -> ComplianceServiceClient<Peer> {

@@ -16,6 +16,7 @@ pub(crate) fn event_name(payload: Option<&Payload>) -> &'static str {
         Some(Payload::ReportSubmitted(_)) => "ReportSubmitted",
         Some(Payload::ReportWithdrawn(_)) => "ReportWithdrawn",
         Some(Payload::ReportReturned(_)) => "ReportReturned",
+        Some(Payload::ReportAccepted(_)) => "ReportAccepted",
         Some(Payload::NoticeCreated(_)) => "NoticeCreated",
         Some(Payload::ReorganisationApplied(_)) => "ReorganisationApplied",
         Some(Payload::ContactChanged(_)) => "ContactChanged",

@@ -347,6 +347,11 @@ impl Config {
         Ok(Location::from_str(held.trim())?)
     }
 
+    /// The folder for what is in no database, where nothing else is said of it.
+    pub fn data_folder(&self) -> &Path {
+        &self.data_dir
+    }
+
     /// The local issuer's key file.
     pub fn issuer_key(&self) -> PathBuf {
         if self.auth.issuer_key.is_empty() {

@@ -1,6 +1,7 @@
 //! What a service is to the process that runs it.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -51,6 +52,8 @@ pub struct Start {
     pub clock: Arc<dyn Clock>,
     /// Cancelled when the process is about to stop: streams end, jobs return.
     pub stopping: CancellationToken,
+    /// The folder for what is in no database, where nothing else is said of it. It may not be there, or not be writable.
+    pub data_folder: PathBuf,
     pub(crate) service: &'static str,
     pub(crate) declared: &'static [&'static str],
     pub(crate) peers: Peers,

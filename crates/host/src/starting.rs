@@ -158,6 +158,7 @@ impl Starting {
             database: database.clone(),
             clock: self.clocks.services.clone(),
             stopping: self.stopping.clone(),
+            data_folder: self.config.data_folder().to_owned(),
             service: entry.name,
             declared: entry.peers,
             peers: self.peers.clone(),

@@ -5,6 +5,8 @@
 //! handler with a [`Caller`] that holds only the grants that may make it. The handler parses into domain types ([`field`]), asks the caller whether
 //! the unit is theirs, and refuses with a reason ([`refuse`]).
 //!
+//! What others keep and show again is signed as a [`Jws`].
+//!
 //! A service calls another through a [`Peer`]: with its own token ([`authorized`]), within the deadline of the call
 //! that it is answering ([`with_deadline`]), and where that other lives elsewhere, over as many connections as it has
 //! addresses, again after a failure where that is harmless ([`remote`]).
@@ -16,6 +18,8 @@ mod deadline;
 mod error;
 pub mod field;
 mod grants;
+mod jws;
+mod key;
 mod page;
 mod server;
 mod stream;
@@ -32,6 +36,8 @@ pub use error::{
     Reason, bad_field, bad_field_for, field_violations, internal, peer_failed, refuse, unavailable,
 };
 pub use grants::{StoredGrant, StoredGrants};
+pub use jws::{Jws, JwsKey, NotSigned};
+pub use key::KeyError;
 pub use page::{Page, page_size};
 pub use server::{DeadlineLayer, Guard, GuardLayer, PanicLayer};
 pub use stream::read_away;

@@ -7,12 +7,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use dunghan_calendar::{Clock, SystemClock};
 use dunghan_proto::policy::Role;
 use ed25519_dalek::SigningKey;
-use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
+use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
+use crate::key::{self, KeyError};
 use crate::{Grant, Over};
 
 const ISSUER: &str = "dunghan-local";
@@ -52,12 +52,9 @@ struct Claims {
 /// Why there is no issuer, or no token.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerError {
-    /// The key file cannot be read or made.
-    #[error("the key file {0} cannot be read or made")]
-    File(String, #[source] std::io::Error),
-    /// The key file holds something else.
-    #[error("{0} does not hold an Ed25519 key in PKCS #8 PEM")]
-    Key(String),
+    /// There is no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The token could not be signed or does not hold.
     #[error("the token does not hold")]
     Token(#[from] jsonwebtoken::errors::Error),
@@ -87,26 +84,16 @@ impl Issuer {
 
     /// With the key in `file`, which is made, for its owner's eyes only, where it is not there.
     pub fn open(file: &Path) -> Result<Self, IssuerError> {
-        let shown = file.display().to_string();
-        if !file.exists() {
-            let key = SigningKey::generate(&mut rand_core::OsRng);
-            let pem =
-                key.to_pkcs8_pem(LineEnding::LF).map_err(|_| IssuerError::Key(shown.clone()))?;
-            write_secret(file, pem.as_bytes()).map_err(|e| IssuerError::File(shown.clone(), e))?;
-        }
-        Self::read(file)
+        Self::of_key(&key::open(file)?, &file.display().to_string())
     }
 
     /// With the key in `file`.
     pub fn read(file: &Path) -> Result<Self, IssuerError> {
-        let shown = file.display().to_string();
-        let pem = std::fs::read_to_string(file).map_err(|e| IssuerError::File(shown.clone(), e))?;
-        let key = SigningKey::from_pkcs8_pem(&pem).map_err(|_| IssuerError::Key(shown.clone()))?;
-        Self::of_key(&key, &shown)
+        Self::of_key(&key::read(file)?, &file.display().to_string())
     }
 
     fn of_key(key: &SigningKey, shown: &str) -> Result<Self, IssuerError> {
-        let bad = || IssuerError::Key(shown.to_owned());
+        let bad = || KeyError::NoKey(shown.to_owned());
         let private = key.to_pkcs8_der().map_err(|_| bad())?;
         Ok(Self {
             signing: Arc::new(EncodingKey::from_ed_der(private.as_bytes())),
@@ -172,28 +159,6 @@ impl Issuer {
 impl From<ErrorKind> for IssuerError {
     fn from(kind: ErrorKind) -> Self {
         Self::Token(kind.into())
-    }
-}
-
-/// Makes a file for its owner's eyes only, whole or not at all, where it is not there: a process that is killed on the
-/// way leaves no half a key behind, with which none would start again, and of several at once one makes it.
-fn write_secret(file: &Path, content: &[u8]) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-    if let Some(folder) = file.parent() {
-        // It may be the data folder, of which this is the first file: what comes into it is for its owner alone as well.
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    let draft = file.with_extension(format!("{}.new", uuid::Uuid::now_v7()));
-    let mut options = std::fs::OpenOptions::new();
-    let mut written = options.write(true).create_new(true).mode(0o600).open(&draft)?;
-    written.write_all(content)?;
-    written.sync_all()?;
-    match std::fs::hard_link(&draft, file) {
-        Ok(()) => std::fs::remove_file(&draft),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => std::fs::remove_file(&draft),
-        // Not every file system has links.
-        Err(_) => std::fs::rename(&draft, file),
     }
 }
 

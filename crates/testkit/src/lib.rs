@@ -9,6 +9,7 @@ mod place;
 mod postgres;
 mod process;
 mod registry;
+mod s3;
 mod testing;
 mod web;
 
@@ -25,6 +26,7 @@ pub use place::{ENGINES, Engine, POSTGRES_VARIABLE, Place};
 pub use postgres::Postgres;
 pub use process::{Process, binary};
 pub use registry::{Registry, import_row, registry};
+pub use s3::S3;
 pub use testing::{Mode, Testing, start, start_at, start_in};
 pub use web::{Answer, ask};
 

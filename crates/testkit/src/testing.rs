@@ -140,6 +140,11 @@ impl Testing {
         with_token(self.anonymous(), &self.token_of(subject, &[]))
     }
 
+    /// As [`channel`](Self::channel), for somebody else.
+    pub fn channel_as(&self, subject: &str, grants: &[&str]) -> Peer {
+        with_token(self.anonymous(), &self.token_of(subject, grants))
+    }
+
     /// As [`channel`](Self::channel), calling again where that is harmless, as services call each other.
     pub fn remote(&self, grants: &[&str]) -> Peer {
         let remote = |name, url: &str| remote(name, url.parse().expect("an address"));

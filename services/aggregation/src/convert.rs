@@ -80,15 +80,15 @@ pub(crate) fn figures(report: &submission::Report) -> Result<Vec<Figure>, Status
     report.values.iter().filter_map(|value| figure(value).transpose()).collect()
 }
 
-/// None for a text: there is nothing to add.
+/// None for a text and a choice: there is nothing to add.
 fn figure(value: &submission::Value) -> Result<Option<Figure>, Status> {
     let amount = match &value.figure {
-        Some(value::Figure::Count(count)) => Amount::Count(*count),
+        Some(value::Figure::Count(count) | value::Figure::Money(count)) => Amount::Count(*count),
         Some(value::Figure::Ratio(ratio)) => {
             Amount::Ratio { part: ratio.numerator, whole: ratio.denominator }
         }
         Some(value::Figure::Percent(_)) => Amount::Percent,
-        Some(value::Figure::Text(_)) | None => return Ok(None),
+        Some(value::Figure::Text(_) | value::Figure::Choice(_)) | None => return Ok(None),
     };
     Ok(Some(Figure {
         indicator: value.indicator.clone(),

@@ -24,6 +24,7 @@ use dunghan_proto::compliance::decision_service_server::DecisionServiceServer;
 use dunghan_proto::compliance::dossier_service_server::DossierServiceServer;
 use dunghan_proto::compliance::notice_service_server::NoticeServiceServer;
 use dunghan_proto::registry::contact_service_client::ContactServiceClient;
+use dunghan_proto::submission::form_service_client::FormServiceClient;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use tokio::sync::Notify;
 
@@ -55,6 +56,7 @@ impl Spec for Compliance {
         let service = service::Service {
             reconciler: reconciler.clone(),
             contacts: ContactServiceClient::new(start.peer(jobs::REGISTRY)),
+            forms: FormServiceClient::new(start.peer(jobs::SUBMISSION)),
             families: Arc::new(domain::regime::families()?),
             stopping: start.stopping.clone(),
         };

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use dunghan_calendar::zone;
 use dunghan_hierarchy::{Hierarchy, UnitId};
 use dunghan_proto::registry::contact_service_client::ContactServiceClient;
+use dunghan_proto::submission::form_service_client::FormServiceClient;
 use dunghan_rpc::{Caller, Peer};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -32,6 +33,7 @@ pub(crate) struct Service {
     pub(crate) reconciler: Reconciler,
     /// Whom to turn to at a unit, as the registry keeps it.
     pub(crate) contacts: ContactServiceClient<Peer>,
+    pub(crate) forms: FormServiceClient<Peer>,
     /// The families of rules that regimes can name.
     pub(crate) families: Arc<Vec<RuleFamily>>,
     pub(crate) stopping: CancellationToken,

@@ -3,6 +3,7 @@
 mod bench;
 mod calendar;
 mod decisions;
+mod reports;
 mod standings;
 mod units;
 
@@ -11,15 +12,18 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use dunghan_calendar::Period;
-use dunghan_proto::submission::report::State;
 
 use crate::address::ServerAddress;
 use crate::input::{self, Lifetime, UnitRef};
 
-pub(crate) use bench::{Bench, BenchVerb};
+pub(crate) use bench::{Bench, BenchGround, BenchVerb};
 pub(crate) use calendar::{Calendar, CalendarVerb, Province};
 pub(crate) use decisions::{
     Decisions, DecisionsVerb, Extend, OnWhat, Requests, RequestsVerb, Waive, WhichRequest,
+};
+pub(crate) use reports::{
+    Arrivals, ArrivalsVerb, Attachments, AttachmentsVerb, Forms, FormsVerb, ReceiptVerb, Reports,
+    ReportsVerb, WhichReport,
 };
 pub(crate) use standings::{Explain, Obligations, Owed, RankBy, Rates, RatesVerb};
 pub(crate) use units::{
@@ -72,8 +76,14 @@ pub(crate) enum Command {
     Grants(Grants),
     /// Rules by which units owe reports: list, show, families, import
     Regimes(Regimes),
-    /// Reports: list, show, submit, withdraw, return, acts
+    /// What reports are written on: list, show, publish, retire
+    Forms(Forms),
+    /// Reports: new, check, submit, nil, accept, return, withdraw, diff, receipts
     Reports(Reports),
+    /// Files of reports: add, list, get, detach, erase
+    Attachments(Attachments),
+    /// What document systems say has arrived: record, list
+    Arrivals(Arrivals),
     /// Who owes which report, and where each stands
     Obligations(Obligations),
     /// What one unit owes, week by week, and who sees to it
@@ -277,91 +287,6 @@ pub(crate) enum RegimesVerb {
         #[arg(long)]
         dry_run: bool,
     },
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Reports {
-    #[command(flatten)]
-    pub(crate) client: ClientArgs,
-    #[command(subcommand)]
-    pub(crate) verb: ReportsVerb,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ReportsVerb {
-    /// Reports of a unit and of all below it, the last created first
-    List {
-        /// The unit; without one, everything the token may read
-        #[arg(long, value_name = "UNIT")]
-        unit: Option<UnitRef>,
-        /// Only under this regime
-        #[arg(long, value_name = "REGIME")]
-        regime: Option<String>,
-        /// Only for this period
-        #[arg(long, value_name = "PERIOD")]
-        period: Option<Period>,
-        /// Only these: draft, submitted, returned; may be given several times
-        #[arg(long = "state", value_name = "STATE", value_parser = input::report_state)]
-        states: Vec<State>,
-        /// The date on which the unit's code is meant [default: today]
-        #[arg(long, value_name = "DATE", value_parser = input::date)]
-        as_of: Option<NaiveDate>,
-    },
-    /// One report with its figures and findings
-    Show {
-        #[command(flatten)]
-        which: WhichReport,
-    },
-    /// Create the report of a JSON file and hand it over. A draft that is
-    /// there already is replaced, and so is what a report said that was sent
-    /// back
-    Submit { file: PathBuf },
-    /// Take a report back that was handed over: it is a draft again, and counts
-    /// as not received
-    Withdraw {
-        #[command(flatten)]
-        which: WhichReport,
-        /// Why
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-    },
-    /// Send a report back to be mended, as whoever supervises the unit or the
-    /// regime. When it was first received stands
-    Return {
-        #[command(flatten)]
-        which: WhichReport,
-        /// What is to be mended
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-        /// The last date on which the mended report is on time
-        #[arg(long, value_name = "DATE", value_parser = input::date)]
-        until: NaiveDate,
-    },
-    /// All that was done to a report: handed over, taken back, sent back
-    Acts {
-        #[command(flatten)]
-        which: WhichReport,
-        /// With each report as it was handed over; as JSON only
-        #[arg(long)]
-        with_reports: bool,
-    },
-}
-
-/// One report.
-#[derive(Args, Debug)]
-pub(crate) struct WhichReport {
-    /// The unit that reports, or the report's whole name,
-    /// units/UUID/reports/UUID
-    pub(crate) target: String,
-    /// The regime
-    #[arg(long, value_name = "REGIME")]
-    pub(crate) regime: Option<String>,
-    /// The period
-    #[arg(long, value_name = "PERIOD")]
-    pub(crate) period: Option<Period>,
-    /// The date on which the unit's code is meant [default: today]
-    #[arg(long, value_name = "DATE", value_parser = input::date)]
-    pub(crate) as_of: Option<NaiveDate>,
 }
 
 #[derive(Args, Debug)]

@@ -19,6 +19,9 @@ use dunghan_proto::registry::contact_service_client::ContactServiceClient;
 use dunghan_proto::registry::grant_service_client::GrantServiceClient;
 use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
 use dunghan_proto::registry::reorganisation_service_client::ReorganisationServiceClient;
+use dunghan_proto::submission::attachment_service_client::AttachmentServiceClient;
+use dunghan_proto::submission::form_service_client::FormServiceClient;
+use dunghan_proto::submission::intake_service_client::IntakeServiceClient;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use dunghan_rpc::field::pb_date;
 use dunghan_rpc::{Grant, Identity, Issuer, Peer, peer, refuse, remote, with_deadline};
@@ -89,6 +92,18 @@ impl Client {
 
     pub(crate) fn submission(&self) -> SubmissionServiceClient<Peer> {
         SubmissionServiceClient::new(self.peer.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    pub(crate) fn forms(&self) -> FormServiceClient<Peer> {
+        FormServiceClient::new(self.peer.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    pub(crate) fn attachments(&self) -> AttachmentServiceClient<Peer> {
+        AttachmentServiceClient::new(self.peer.clone())
+    }
+
+    pub(crate) fn intake(&self) -> IntakeServiceClient<Peer> {
+        IntakeServiceClient::new(self.peer.clone()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
     pub(crate) fn compliance(&self) -> ComplianceServiceClient<Peer> {

@@ -1,11 +1,14 @@
 //! What each command does: parse, call, print. One file for each noun.
 
+mod arrivals;
+mod attachments;
 mod backup;
 mod bench;
 mod calendar;
 mod contacts;
 mod decisions;
 mod dossiers;
+mod forms;
 mod grants;
 mod notices;
 mod obligations;
@@ -41,7 +44,10 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Contacts(args) => contacts::contacts(args).await,
         Command::Grants(args) => grants::grants(args).await,
         Command::Regimes(args) => regimes::regimes(args).await,
-        Command::Reports(args) => reports::reports(args).await,
+        Command::Forms(args) => forms::forms(args).await,
+        Command::Reports(args) => Box::pin(reports::reports(args)).await,
+        Command::Attachments(args) => attachments::attachments(args).await,
+        Command::Arrivals(args) => arrivals::arrivals(args).await,
         Command::Obligations(args) => obligations::obligations(args).await,
         Command::Owed(args) => owed::owed(args).await,
         Command::Rates(args) => rates::rates(args).await,

@@ -1,6 +1,7 @@
 //! What people type and what files hold, read strictly: every problem is found before anything is sent, and each one
 //! says where it is.
 
+mod arrival;
 mod calendar;
 mod csv_file;
 mod dossier;
@@ -24,6 +25,7 @@ use serde::Deserialize;
 
 use crate::failure::Failure;
 
+pub(crate) use arrival::{ArrivalRow, arrivals};
 pub(crate) use calendar::{CalendarDay, Hours, calendar_days};
 use csv_file::text;
 pub(crate) use dossier::{DossierRow, dossiers};
@@ -36,7 +38,7 @@ pub(crate) use report::{ReportFile, report};
 /// A unit as people name it.
 ///
 /// `24`, `27787:2024-09-14`, `SCHEME/CODE:DATE` or `units/UUID`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) enum UnitRef {
     /// By its name, which never changes.
@@ -182,7 +184,7 @@ pub(crate) fn standing(text: &str) -> Result<Standing, String> {
 /// Where a report stands.
 pub(crate) fn report_state(text: &str) -> Result<ReportState, String> {
     word("STATE_", text, ReportState::from_str_name)
-        .ok_or_else(|| "is not draft, submitted or returned".to_owned())
+        .ok_or_else(|| "is not draft, submitted, returned or accepted".to_owned())
 }
 
 /// Where a request stands.

@@ -1,39 +1,54 @@
 //! The contract's messages as domain types and back. Raw data stops here.
 
-use std::collections::{BTreeSet, HashSet};
+mod attachment;
+mod finding;
+mod form;
+mod intake;
+pub(crate) mod receipt;
+mod value;
+
+use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use dunghan_calendar::{Family, Frequency, Period};
 use dunghan_hierarchy::UnitId;
 use dunghan_proto::compliance as pb_compliance;
 use dunghan_proto::events::event::Payload;
-use dunghan_proto::events::{ReportReturned, ReportSubmitted, ReportWithdrawn};
+use dunghan_proto::events::{ReportAccepted, ReportReturned, ReportSubmitted, ReportWithdrawn};
 use dunghan_proto::policy::ErrorReason as Common;
 use dunghan_proto::submission as pb;
 use dunghan_proto::submission::ErrorReason;
-use dunghan_proto::r#type::{Date, Decimal};
+use dunghan_proto::r#type::Date;
 use dunghan_rpc::field;
+use prost_types::Timestamp;
 use tonic::Status;
 
-use crate::domain::finding::{Discrepancy, Finding, Severity};
-use crate::domain::form::{Form, Indicator, Kind, NotAsked};
-use crate::domain::regime::{Recurrence, Regime};
+pub(crate) use form::{flawed, form_text};
+
+pub(crate) use attachment::{Upload, attachment_name, upload};
+
+use finding::finding_of;
+pub(crate) use intake::{
+    ReadRow, ToldRow, arrival, arrival_problem, import, import_name, import_row, imported,
+    is_of_row, noted_arrival, read_row, refusal, refused_row,
+};
+use value::{value_of, values};
+
+use crate::domain::diff::Change;
+use crate::domain::finding::Finding;
+use crate::domain::form::{Form, NotAsked};
+use crate::domain::regime::{Receiver, Recurrence, Regime};
 use crate::domain::report::{
-    Act, Asserted, Content, DeclaredPeriod, Deed, Document, Evidence, EvidenceKind, Place,
-    Received, Report, Stage, State,
+    Acceptance, Act, Arrived, Asserted, AttachedFile, Content, DeclaredPeriod, Deed, Document,
+    Evidence, EvidenceKind, Justification, Place, Received, Report, Stage, State,
 };
-use crate::domain::value::{
-    self, Figure, Key, NotAPercent, Percent, Qualifier, Ratio, Role, Value,
-};
+use crate::domain::value::{Figure, Value};
 use crate::error::{Problems, SUBMITTING_UNIT, bad};
 
-const MOST_VALUES: usize = 2000;
 const MOST_NARRATIVE_BYTES: usize = 1_000_000;
-const MOST_QUOTE_BYTES: usize = 2000;
-const MOST_TEXT_BYTES: usize = 4000;
-const MOST_CATEGORY_CHARS: usize = 200;
 const MOST_REFERENCE_BYTES: usize = 500;
 const MOST_REASON_CHARS: usize = 2000;
+const MOST_JUSTIFICATIONS: usize = 200;
 /// The contract sets no limit on what no document comes near.
 const MOST_NUMBER_BYTES: usize = 100;
 const MOST_DECLARED_PERIODS: usize = 100;
@@ -87,6 +102,7 @@ pub(crate) struct Mask {
     narrative: bool,
     declared_cut_off: bool,
     submitting_unit: bool,
+    justifications: bool,
 }
 
 impl Mask {
@@ -96,6 +112,7 @@ impl Mask {
         narrative: true,
         declared_cut_off: true,
         submitting_unit: true,
+        justifications: true,
     };
 
     /// `*` and an empty mask are all of them.
@@ -108,10 +125,11 @@ impl Mask {
                 "narrative" => mask.narrative = true,
                 "declared_cut_off_date" => mask.declared_cut_off = true,
                 "submitting_unit" => mask.submitting_unit = true,
+                "justifications" => mask.justifications = true,
                 "*" if paths.len() == 1 => return Ok(Self::ALL),
                 _ => {
-                    let says = "names another field than document, values, narrative, declared_cut_off_date and \
-                                submitting_unit, or * beside others";
+                    let says = "names another field than document, values, narrative, declared_cut_off_date, \
+                                submitting_unit and justifications, or * beside others";
                     return Err(bad("update_mask", ErrorReason::InvalidUpdateMask, says));
                 }
             }
@@ -121,24 +139,34 @@ impl Mask {
 }
 
 /// What a request changes of a report's content.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
     document: Option<Document>,
     values: Option<Vec<Value>>,
     narrative: Option<String>,
     declared_cut_off: Option<Option<NaiveDate>>,
     submitting_unit: Option<Option<UnitId>>,
+    justifications: Option<Vec<Justification>>,
 }
 
 impl Changes {
     pub(crate) fn apply(self, content: Content) -> Content {
-        Content {
+        let content = Content {
             document: self.document.unwrap_or(content.document),
             values: self.values.unwrap_or(content.values),
             narrative: self.narrative.unwrap_or(content.narrative),
             declared_cut_off: self.declared_cut_off.unwrap_or(content.declared_cut_off),
             submitting_unit: self.submitting_unit.unwrap_or(content.submitting_unit),
-        }
+            justifications: self.justifications.unwrap_or(content.justifications),
+            ..content
+        };
+        // What says something is no longer that nothing occurred.
+        Content { nil: content.nil && content.is_bare(), ..content }
+    }
+
+    /// How many figures it brings.
+    pub(crate) fn figures(&self) -> usize {
+        self.values.as_ref().map_or(0, Vec::len)
     }
 
     /// The agency that it names; none where it names none, or leaves the one that is there.
@@ -146,27 +174,54 @@ impl Changes {
         self.submitting_unit.flatten()
     }
 
-    /// Errors: INVALID_ARGUMENT (UNKNOWN_INDICATOR) for figures that the form does not ask for.
+    /// Errors: INVALID_ARGUMENT (UNKNOWN_INDICATOR, WRONG_KIND, NOT_A_CHOICE, UNKNOWN_CATEGORY) for figures that the form does
+    /// not ask for.
     pub(crate) fn must_suit(&self, form: &Form) -> Result<(), Status> {
         let mut problems = Problems::default();
         for (at, value) in self.values.iter().flatten().enumerate() {
             if let Err(not_asked) = form.asks_for(value) {
-                let field = match (not_asked, value.figure) {
-                    (NotAsked::Indicator, _) => "indicator",
-                    (NotAsked::Figure, Figure::Count(_)) => "count",
-                    (NotAsked::Figure, Figure::Ratio(_)) => "ratio",
-                    (NotAsked::Figure, Figure::Percent(_)) => "percent",
+                let (field, reason) = match &not_asked {
+                    NotAsked::Indicator => ("indicator", ErrorReason::UnknownIndicator),
+                    NotAsked::Figure => (figure_field(&value.figure), ErrorReason::WrongKind),
+                    NotAsked::Choice(_) => ("choice", ErrorReason::NotAChoice),
+                    NotAsked::Category(_) => ("category", ErrorReason::UnknownCategory),
                 };
-                let field = format!("report.values[{at}].{field}");
-                problems.add(field, ErrorReason::UnknownIndicator, not_asked);
+                problems.add(format!("report.values[{at}].{field}"), reason, not_asked);
+            }
+        }
+        problems.refused()
+    }
+
+    /// An answer that is sent is to a finding of the report as it becomes. One to a finding that the same change mended is no
+    /// mistake: it is dropped with the finding.
+    ///
+    /// Errors: INVALID_ARGUMENT (UNKNOWN_FINDING).
+    pub(crate) fn must_answer(&self, before: &[Finding], after: &[Finding]) -> Result<(), Status> {
+        let mut problems = Problems::default();
+        for (at, answer) in self.justifications.iter().flatten().enumerate() {
+            if !after.iter().chain(before).any(|finding| finding.key == answer.finding) {
+                let field = format!("report.justifications[{at}].finding_key");
+                let says = "is the key of no finding of this report";
+                problems.add(field, ErrorReason::UnknownFinding, says);
             }
         }
         problems.refused()
     }
 }
 
+fn figure_field(figure: &Figure) -> &'static str {
+    match figure {
+        Figure::Count(_) => "count",
+        Figure::Ratio(_) => "ratio",
+        Figure::Percent(_) => "percent",
+        Figure::Money(_) => "money",
+        Figure::Text(_) => "text",
+        Figure::Choice(_) => "choice",
+    }
+}
+
 /// A report that is to be begun.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Draft {
     /// The id of the regime.
     pub(crate) regime: String,
@@ -192,6 +247,21 @@ pub(crate) fn draft(report: pb::Report) -> Result<Draft, Status> {
         regime: field::required("report.regime", regime)?,
         period: field::required("report.period", period)?,
         changes,
+    })
+}
+
+/// That nothing occurred, as a report that is to be begun.
+///
+/// Errors: INVALID_ARGUMENT, with all that is wrong, named as a report's fields; see
+/// [`unnested`](crate::error::unnested).
+pub(crate) fn nil(request: &pb::SubmitNilReportRequest) -> Result<Draft, Status> {
+    draft(pb::Report {
+        regime: request.regime.clone(),
+        period: request.period.clone(),
+        document: request.document.clone(),
+        declared_cut_off_date: request.declared_cut_off_date,
+        submitting_unit: request.submitting_unit.clone(),
+        ..pb::Report::default()
     })
 }
 
@@ -224,7 +294,39 @@ fn changes_of(report: pb::Report, mask: Mask, problems: &mut Problems) -> Change
             None
         })
     });
-    Changes { document, values, narrative, declared_cut_off, submitting_unit }
+    let justifications =
+        mask.justifications.then(|| justifications(report.justifications, problems));
+    Changes { document, values, narrative, declared_cut_off, submitting_unit, justifications }
+}
+
+fn justifications(sent: Vec<pb::Justification>, problems: &mut Problems) -> Vec<Justification> {
+    const FIELD: &str = "report.justifications";
+    if sent.len() > MOST_JUSTIFICATIONS {
+        let says = format!("must not be more than {MOST_JUSTIFICATIONS}");
+        problems.add(FIELD, ErrorReason::TooLong, says);
+        return Vec::new();
+    }
+    let mut seen = BTreeSet::new();
+    let sent = sent.into_iter().enumerate().map(|(at, pb::Justification { finding_key, text })| {
+        let within = |part: &str| format!("{FIELD}[{at}].{part}");
+        let text = text.trim().to_owned();
+        for (part, given) in [("finding_key", &finding_key), ("text", &text)] {
+            if given.is_empty() {
+                problems.add(within(part), Common::RequiredFieldMissing, "is missing");
+            }
+            no_nul(problems, within(part), given);
+        }
+        if text.chars().count() > MOST_REASON_CHARS {
+            let says = format!("must not be longer than {MOST_REASON_CHARS} characters");
+            problems.add(within("text"), ErrorReason::TooLong, says);
+        }
+        if !seen.insert(finding_key.clone()) {
+            let says = "is answered twice";
+            problems.add(within("finding_key"), ErrorReason::DuplicateValue, says);
+        }
+        Justification { finding: finding_key, text }
+    });
+    sent.collect()
 }
 
 fn limit(problems: &mut Problems, field: impl Into<String>, text: &str, most: usize) {
@@ -286,146 +388,13 @@ fn document(document: pb::Document, problems: &mut Problems) -> Document {
     }
 }
 
-fn values(values: Vec<pb::Value>, problems: &mut Problems) -> Vec<Value> {
-    if values.len() > MOST_VALUES {
-        let says = format!("must not be more than {MOST_VALUES}");
-        problems.add("report.values", ErrorReason::TooLong, says);
-        return Vec::new();
-    }
-    let mut seen = HashSet::with_capacity(values.len());
-    let mut read = Vec::with_capacity(values.len());
-    for (at, pb) in values.into_iter().enumerate() {
-        let Some(value) = value(&format!("report.values[{at}]"), pb, problems) else { continue };
-        if !seen.insert(value.key.clone()) {
-            let says = "has the indicator, category, role and dates of another figure";
-            problems.add(format!("report.values[{at}]"), ErrorReason::DuplicateValue, says);
-        }
-        read.push(value);
-    }
-    read
-}
-
-/// `None` where something was wrong with it.
-fn value(field: &str, pb: pb::Value, problems: &mut Problems) -> Option<Value> {
-    let within = |part: &str| format!("{field}.{part}");
-    if pb.indicator.is_empty() {
-        problems.add(within("indicator"), Common::RequiredFieldMissing, "is missing");
-    }
-    let category = value::category(&pb.category);
-    if category.chars().count() > MOST_CATEGORY_CHARS {
-        let says = format!("must not be longer than {MOST_CATEGORY_CHARS} characters");
-        problems.add(within("category"), ErrorReason::TooLong, says);
-    }
-    no_nul(problems, within("indicator"), &pb.indicator);
-    no_nul(problems, within("category"), &category);
-    limit(problems, within("quote"), &pb.quote, MOST_QUOTE_BYTES);
-    let start = date(problems, within("start_date"), pb.start_date.as_ref());
-    let end = date(problems, within("end_date"), pb.end_date.as_ref());
-    if start.zip(end).is_some_and(|(start, end)| end < start) {
-        let says = "must not lie before start_date";
-        problems.add(within("end_date"), ErrorReason::DatesReversed, says);
-    }
-    let role = match pb::value::Role::try_from(pb.role) {
-        Ok(pb::value::Role::Unspecified | pb::value::Role::Actual) => Role::Actual,
-        Ok(pb::value::Role::Target) => Role::Target,
-        Ok(pb::value::Role::Context) => Role::Context,
-        Err(_) => {
-            problems.add(within("role"), Common::InvalidField, "is no role");
-            Role::Actual
-        }
-    };
-    let qualifier = match pb::value::Qualifier::try_from(pb.qualifier) {
-        Ok(pb::value::Qualifier::Unspecified) => Qualifier::Exact,
-        Ok(pb::value::Qualifier::MoreThan) => Qualifier::MoreThan,
-        Ok(pb::value::Qualifier::About) => Qualifier::About,
-        Ok(pb::value::Qualifier::AboutMoreThan) => Qualifier::AboutMoreThan,
-        Err(_) => {
-            problems.add(within("qualifier"), Common::InvalidField, "is no qualifier");
-            Qualifier::Exact
-        }
-    };
-    let figure = figure(field, pb.figure, problems);
-    let stated = pb.stated_percent.as_ref();
-    let mut stated_percent =
-        stated.and_then(|stated| percent(problems, within("stated_percent"), stated));
-    if let (Some(Figure::Percent(figure)), Some(stated)) = (figure, stated_percent) {
-        if figure != stated {
-            let says = "is another percentage than the figure itself";
-            problems.add(within("stated_percent"), ErrorReason::InvalidValue, says);
-        }
-        stated_percent = None;
-    }
-    let key = Key { indicator: pb.indicator, category, role, start, end };
-    Some(Value { key, figure: figure?, qualifier, stated_percent, quote: pb.quote })
-}
-
-fn figure(
-    field: &str,
-    figure: Option<pb::value::Figure>,
-    problems: &mut Problems,
-) -> Option<Figure> {
-    match figure {
-        None => {
-            problems.add(field, ErrorReason::InvalidValue, "carries no figure");
-            None
-        }
-        Some(pb::value::Figure::Count(n)) => {
-            count(problems, format!("{field}.count"), n).map(Figure::Count)
-        }
-        Some(pb::value::Figure::Ratio(ratio)) => {
-            let part = count(problems, format!("{field}.ratio.numerator"), ratio.numerator);
-            let whole = count(problems, format!("{field}.ratio.denominator"), ratio.denominator);
-            let ratio = Ratio::new(part?, whole?);
-            if ratio.is_none() {
-                let says = "must not be greater than the denominator";
-                problems.add(
-                    format!("{field}.ratio.numerator"),
-                    ErrorReason::PartExceedsWhole,
-                    says,
-                );
-            }
-            ratio.map(Figure::Ratio)
-        }
-        Some(pb::value::Figure::Percent(stated)) => {
-            percent(problems, format!("{field}.percent"), &stated).map(Figure::Percent)
-        }
-        Some(pb::value::Figure::Text(text)) => {
-            let field = format!("{field}.text");
-            limit(problems, field.clone(), &text, MOST_TEXT_BYTES);
-            // No form there is asks for a text as a figure.
-            problems.add(field, ErrorReason::UnknownIndicator, NotAsked::Figure);
-            None
-        }
-    }
-}
-
-fn count(problems: &mut Problems, field: String, n: i64) -> Option<u64> {
-    let count = u64::try_from(n).ok();
-    if count.is_none() {
-        problems.add(field, ErrorReason::NegativeCount, "must not be negative");
-    }
-    count
-}
-
-fn percent(problems: &mut Problems, field: String, stated: &Decimal) -> Option<Percent> {
-    match stated.value.parse() {
-        Ok(percent) => Some(percent),
-        Err(error) => {
-            let reason = match error {
-                NotAPercent::NotANumber => ErrorReason::NotANumber,
-                NotAPercent::Negative => ErrorReason::NegativeCount,
-            };
-            problems.add(field, reason, error);
-            None
-        }
-    }
-}
-
 /// The receive time that a request asserts, with its evidence.
-pub(crate) fn asserted(request: &pb::SubmitReportRequest) -> Result<Option<Asserted>, Status> {
+pub(crate) fn asserted(
+    at: Option<&Timestamp>,
+    evidence: Option<&pb::ReceiptEvidence>,
+) -> Result<Option<Asserted>, Status> {
     const TIME: &str = "asserted_receive_time";
-    let at = field::instant(TIME, request.asserted_receive_time.as_ref())?;
-    let evidence = request.receipt_evidence.as_ref();
+    let at = field::instant(TIME, at)?;
     let (at, evidence) = match (at, evidence) {
         (None, None) => return Ok(None),
         (None, Some(_)) => {
@@ -464,16 +433,22 @@ pub(crate) fn asserted(request: &pb::SubmitReportRequest) -> Result<Option<Asser
 /// Why something is taken back or sent back.
 pub(crate) fn reason(text: &str) -> Result<String, Status> {
     const FIELD: &str = "reason";
+    let text = remark(FIELD, text)?;
+    if text.is_empty() {
+        return Err(bad(FIELD, Common::RequiredFieldMissing, "is missing"));
+    }
+    Ok(text)
+}
+
+/// What somebody has to say to what they do; may be empty.
+pub(crate) fn remark(field: &str, text: &str) -> Result<String, Status> {
     let text = text.trim();
     let mut problems = Problems::default();
-    if text.is_empty() {
-        problems.add(FIELD, Common::RequiredFieldMissing, "is missing");
-    }
     if text.chars().count() > MOST_REASON_CHARS {
         let says = format!("must not be longer than {MOST_REASON_CHARS} characters");
-        problems.add(FIELD, ErrorReason::TooLong, says);
+        problems.add(field, ErrorReason::TooLong, says);
     }
-    no_nul(&mut problems, FIELD, text);
+    no_nul(&mut problems, field, text);
     problems.refused()?;
     Ok(text.to_owned())
 }
@@ -505,7 +480,24 @@ pub(crate) fn regime(pb: &pb_compliance::Regime) -> Option<Regime> {
         cut_off_as_declared: pb.cut_off_as_declared,
         from: field::date("from_date", pb.from_date.as_ref()).ok()??,
         through: field::date("through_date", pb.through_date.as_ref()).ok()?,
+        review_levels: u8::try_from(pb.review_levels).ok()?,
+        receivers: receivers(pb)?,
     })
+}
+
+/// To whom the reports of each tier go, as far as those are units.
+fn receivers(pb: &pb_compliance::Regime) -> Option<Vec<Receiver>> {
+    let receiver = |unit: &str, level: &str| match (unit, level) {
+        ("", "") => Some(None),
+        ("", "parent") => Some(Some(Receiver::Parent)),
+        ("", level) => level.parse().ok().map(|level| Some(Receiver::Above(level))),
+        (unit, _) => unit.parse().ok().map(|unit| Some(Receiver::Unit(unit))),
+    };
+    let first = receiver(&pb.receiving_unit, &pb.receiving_level);
+    let onward =
+        pb.onward_tiers.iter().map(|tier| receiver(&tier.receiving_unit, &tier.receiving_level));
+    let all: Option<Vec<_>> = std::iter::once(first).chain(onward).collect();
+    Some(all?.into_iter().flatten().collect())
 }
 
 /// Which states a list is to hold, each once; none for all.
@@ -514,6 +506,7 @@ pub(crate) fn stages(states: &[i32]) -> Result<Vec<Stage>, Status> {
         Ok(pb::report::State::Draft) => Ok(Stage::Draft),
         Ok(pb::report::State::Submitted) => Ok(Stage::Submitted),
         Ok(pb::report::State::Returned) => Ok(Stage::Returned),
+        Ok(pb::report::State::Accepted) => Ok(Stage::Accepted),
         Ok(pb::report::State::Unspecified) | Err(_) => {
             let says = "holds what is no state of a report";
             Err(bad("states", Common::InvalidField, says))
@@ -530,43 +523,6 @@ fn etag(report: &Report) -> String {
 /// Whether an etag that was sent, if any was, is still the report's.
 pub(crate) fn is_current(etag_sent: &str, report: &Report) -> bool {
     etag_sent.is_empty() || etag_sent == etag(report)
-}
-
-fn decimal(percent: Percent) -> Decimal {
-    field::pb_decimal(percent.decimal())
-}
-
-fn value_of(value: &Value) -> pb::Value {
-    let figure = match value.figure {
-        Figure::Count(count) => pb::value::Figure::Count(count.cast_signed()),
-        Figure::Ratio(ratio) => pb::value::Figure::Ratio(pb::Ratio {
-            numerator: ratio.part().cast_signed(),
-            denominator: ratio.whole().cast_signed(),
-        }),
-        Figure::Percent(percent) => pb::value::Figure::Percent(decimal(percent)),
-    };
-    let role = match value.key.role {
-        Role::Actual => pb::value::Role::Actual,
-        Role::Target => pb::value::Role::Target,
-        Role::Context => pb::value::Role::Context,
-    };
-    let qualifier = match value.qualifier {
-        Qualifier::Exact => pb::value::Qualifier::Unspecified,
-        Qualifier::MoreThan => pb::value::Qualifier::MoreThan,
-        Qualifier::About => pb::value::Qualifier::About,
-        Qualifier::AboutMoreThan => pb::value::Qualifier::AboutMoreThan,
-    };
-    pb::Value {
-        indicator: value.key.indicator.clone(),
-        category: value.key.category.clone(),
-        role: role.into(),
-        start_date: value.key.start.map(field::pb_date),
-        end_date: value.key.end.map(field::pb_date),
-        figure: Some(figure),
-        qualifier: qualifier.into(),
-        stated_percent: value.stated_percent.map(decimal),
-        quote: value.quote.clone(),
-    }
 }
 
 fn document_of(document: &Document) -> pb::Document {
@@ -587,29 +543,9 @@ fn document_of(document: &Document) -> pb::Document {
     }
 }
 
-fn finding_of(finding: &Finding) -> pb::Finding {
-    let severity = match finding.severity {
-        Severity::Blocking => pb::finding::Severity::Blocking,
-        Severity::Error => pb::finding::Severity::Error,
-        Severity::Warning => pb::finding::Severity::Warning,
-        Severity::Info => pb::finding::Severity::Info,
-    };
-    let discrepancy = match finding.discrepancy {
-        None => pb::finding::Discrepancy::Unspecified,
-        Some(Discrepancy::Truncated) => pb::finding::Discrepancy::Truncated,
-        Some(Discrepancy::ComplementAdjusted) => pb::finding::Discrepancy::ComplementAdjusted,
-        Some(Discrepancy::Wrong) => pb::finding::Discrepancy::Wrong,
-        Some(Discrepancy::Undefined) => pb::finding::Discrepancy::Undefined,
-    };
-    pb::Finding {
-        rule: finding.rule.clone(),
-        severity: severity.into(),
-        discrepancy: discrepancy.into(),
-        message: finding.message.clone(),
-        evidence: finding.evidence.clone(),
-        field: finding.field.clone(),
-        recomputed_percent: finding.recomputed.map(field::pb_decimal),
-    }
+fn arrived(arrival: &Arrived) -> pb::ReceiptEvidence {
+    let (kind, reference) = (EvidenceKind::DocumentSystem, arrival.number.clone());
+    evidence_of(&Evidence { kind, reference })
 }
 
 fn evidence_of(evidence: &Evidence) -> pb::ReceiptEvidence {
@@ -623,16 +559,19 @@ fn evidence_of(evidence: &Evidence) -> pb::ReceiptEvidence {
 
 impl From<&Report> for pb::Report {
     fn from(report: &Report) -> Self {
-        let (state, handed_over, back) = match &report.state {
+        let (state, submitter, back) = match &report.state {
             State::Draft => (pb::report::State::Draft, None, None),
-            State::Submitted { first, submitter, .. } => {
-                (pb::report::State::Submitted, Some((first, submitter)), None)
+            State::Submitted { submitter, .. } => {
+                (pb::report::State::Submitted, Some(submitter), None)
             }
-            State::Returned { first, submitter, back } => {
-                (pb::report::State::Returned, Some((first, submitter)), Some(back))
+            State::Accepted { submitter, .. } => {
+                (pb::report::State::Accepted, Some(submitter), None)
+            }
+            State::Returned { submitter, back, .. } => {
+                (pb::report::State::Returned, Some(submitter), Some(back))
             }
         };
-        let first = handed_over.map(|(first, _)| first);
+        let first = report.first();
         Self {
             name: report.name.to_string(),
             regime: format!("regimes/{}", report.asked.regime),
@@ -642,14 +581,18 @@ impl From<&Report> for pb::Report {
             values: report.content.values.iter().map(value_of).collect(),
             narrative: report.content.narrative.clone(),
             state: state.into(),
-            findings: report.findings.iter().map(finding_of).collect(),
+            findings: report
+                .findings
+                .iter()
+                .map(|finding| finding_of(finding, &report.content.values))
+                .collect(),
             receive_time: first.map(|first| field::pb_time(first.at)),
             receipt_evidence: first.and_then(|first| first.evidence.as_ref()).map(evidence_of),
             create_time: Some(field::pb_time(report.create_time)),
             update_time: Some(field::pb_time(report.update_time)),
             etag: etag(report),
             declared_cut_off_date: report.content.declared_cut_off.map(field::pb_date),
-            submitter: handed_over.map(|(_, submitter)| submitter.clone()).unwrap_or_default(),
+            submitter: submitter.cloned().unwrap_or_default(),
             revision: report.revision,
             return_due_time: back.map(|back| field::pb_time(back.due)),
             submitting_unit: report
@@ -657,7 +600,43 @@ impl From<&Report> for pb::Report {
                 .submitting_unit
                 .map(|unit| unit.to_string())
                 .unwrap_or_default(),
+            nil: report.content.nil,
+            justifications: report.content.justifications.iter().map(justification_of).collect(),
+            review_levels: report.asked.review_levels.into(),
+            acceptances: report.acceptances().iter().map(acceptance_of).collect(),
+            arrival: report.arrival.as_ref().map(arrived),
+            attached_files: report
+                .content
+                .files
+                .iter()
+                .map(|file| attached(report, file))
+                .collect(),
         }
+    }
+}
+
+fn justification_of(justification: &Justification) -> pb::Justification {
+    pb::Justification {
+        finding_key: justification.finding.clone(),
+        text: justification.text.clone(),
+    }
+}
+
+fn acceptance_of(acceptance: &Acceptance) -> pb::Acceptance {
+    pb::Acceptance {
+        level: acceptance.level.into(),
+        author: acceptance.author.clone(),
+        accept_time: Some(field::pb_time(acceptance.at)),
+        comment: acceptance.comment.clone(),
+    }
+}
+
+fn attached(report: &Report, file: &AttachedFile) -> pb::AttachedFile {
+    pb::AttachedFile {
+        attachment: format!("{}/attachments/{}", report.name, file.id),
+        file_name: file.file_name.clone(),
+        size_bytes: file.size.cast_signed(),
+        sha256: file.sha256.clone(),
     }
 }
 
@@ -666,29 +645,44 @@ pub(crate) fn listed(report: &Report) -> pb::Report {
     let mut listed = pb::Report::from(report);
     listed.narrative.clear();
     listed.values.iter_mut().for_each(|value| value.quote.clear());
+    let involved = listed.findings.iter_mut().flat_map(|finding| &mut finding.values);
+    involved.for_each(|value| value.quote.clear());
     listed
 }
 
-/// What others are told when a report was handed over, taken back or sent back, from what it has become.
+/// What others are told when a report was handed over, accepted, taken back or sent back, from what it has become.
 pub(crate) fn told(report: &Report) -> Payload {
     let name = report.name.to_string();
     let regime = format!("regimes/{}", report.asked.regime);
     let period = report.asked.period.to_string();
     let sequence = report.version;
-    match &report.state {
-        State::Submitted { first, .. } => Payload::ReportSubmitted(ReportSubmitted {
+    if let Some(Acceptance { level, at, .. }) = report.acceptances().last() {
+        return Payload::ReportAccepted(ReportAccepted {
             report: name,
             regime,
             period,
-            receive_time: Some(field::pb_time(first.at)),
-            declared_cut_off: report
-                .content
-                .declared_cut_off
-                .map(|date| date.to_string())
-                .unwrap_or_default(),
             sequence,
-            revision: report.revision,
-        }),
+            review_level: (*level).into(),
+            accepted: report.stage() == Stage::Accepted,
+            accept_time: Some(field::pb_time(*at)),
+        });
+    }
+    match &report.state {
+        State::Submitted { first, .. } | State::Accepted { first, .. } => {
+            Payload::ReportSubmitted(ReportSubmitted {
+                report: name,
+                regime,
+                period,
+                receive_time: Some(field::pb_time(first.at)),
+                declared_cut_off: report
+                    .content
+                    .declared_cut_off
+                    .map(|date| date.to_string())
+                    .unwrap_or_default(),
+                sequence,
+                revision: report.revision,
+            })
+        }
         State::Draft => Payload::ReportWithdrawn(ReportWithdrawn {
             report: name,
             regime,
@@ -748,51 +742,25 @@ pub(crate) fn act_of(act: &Act, with_report: bool) -> pb::ReportAct {
             return_due_time: Some(field::pb_time(*due)),
             ..own
         },
+        Deed::Accepted { level, comment } => pb::ReportAct {
+            kind: pb::report_act::Kind::Accepted.into(),
+            reason: comment.clone(),
+            review_level: (*level).into(),
+            ..own
+        },
     }
 }
 
-fn indicator_of(indicator: &Indicator) -> pb::Indicator {
-    let kind = match indicator.kind {
-        Kind::Count => pb::indicator::Kind::Count,
-        Kind::Percent => pb::indicator::Kind::Percent,
-        Kind::Years => pb::indicator::Kind::Years,
-    };
-    pb::Indicator {
-        key: indicator.key.clone(),
-        display_name: indicator.display_name.clone(),
-        kind: kind.into(),
-        denominator_indicator: indicator.whole.clone().unwrap_or_default(),
-    }
-}
-
-impl From<&Form> for pb::Form {
-    fn from(form: &Form) -> Self {
-        let tables = form.tables.iter().map(|table| pb::Table {
-            key: table.key.clone(),
-            display_name: table.display_name.clone(),
-            columns: table
-                .columns
-                .iter()
-                .map(|column| pb::Column {
-                    number: column.number.clone(),
-                    indicator: column.indicator.clone(),
-                })
-                .collect(),
-            total_category: table.total_category.clone(),
-        });
-        let identities = form.identities.iter().map(|identity| pb::Identity {
-            key: identity.key.clone(),
-            total_indicator: identity.total.clone(),
-            part_indicators: identity.parts.clone(),
-        });
-        Self {
-            name: format!("forms/{}", form.key),
-            display_name: form.display_name.clone(),
-            legal_basis: form.legal_basis.clone(),
-            indicators: form.indicators.iter().map(indicator_of).collect(),
-            tables: tables.collect(),
-            identities: identities.collect(),
-        }
+/// What two revisions say differently.
+pub(crate) fn change_of(change: Change) -> pb::RevisionChange {
+    let Change { field, indicator, category, display_name, old, new } = change;
+    pb::RevisionChange {
+        field: field.to_owned(),
+        indicator,
+        category,
+        display_name,
+        old_text: old,
+        new_text: new,
     }
 }
 

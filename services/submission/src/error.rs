@@ -1,5 +1,6 @@
 //! Every refusal of this service, and nowhere else.
 
+use chrono::{DateTime, Utc};
 use dunghan_proto::policy::ErrorReason as Common;
 use dunghan_proto::submission::ErrorReason;
 use dunghan_rpc::{Reason, bad_field_for, field_violations, internal, refuse, unavailable};
@@ -7,9 +8,15 @@ use dunghan_store::is_transient;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
+use crate::blobs;
 use crate::domain::agency::NotItsAgency;
+use crate::domain::attachment::{AttachmentName, NotAttached};
+use crate::domain::intake::{ImportName, ReportImport};
 use crate::domain::regime::NotAsked;
-use crate::domain::report::{AlreadySubmitted, NotHandedOver, NotReturned, NotSubmitted};
+use crate::domain::report::{
+    AlreadyAccepted, AlreadySubmitted, NotAccepted, NotHandedOver, NotReturned, NotSubmitted,
+    NotWithdrawn,
+};
 use crate::store;
 
 /// Why a field is refused.
@@ -94,6 +101,50 @@ pub(crate) fn bad(field: &str, why: impl Into<Why>, says: impl ToString) -> Stat
     }
 }
 
+/// The same refusal for a request whose own fields are those of a report, which carry them below `report` elsewhere.
+pub(crate) fn unnested(refused: Status) -> Status {
+    let own = |field: &str| field.strip_prefix("report.").unwrap_or(field).to_owned();
+    let mut details = refused.get_error_details();
+    if let Some(info) = details.error_info()
+        && let Some(field) = info.metadata.get("field")
+    {
+        let mut metadata = info.metadata.clone();
+        metadata.insert("field".to_owned(), own(field));
+        let (reason, domain) = (info.reason.clone(), info.domain.clone());
+        details.set_error_info(reason, domain, metadata);
+    }
+    if let Some(bad) = details.bad_request() {
+        let violations = bad.field_violations.iter();
+        let own = violations.map(|one| FieldViolation { field: own(&one.field), ..one.clone() });
+        let own: Vec<_> = own.collect();
+        details.set_bad_request(own);
+    }
+    let message: Vec<_> = refused.message().split("; ").map(own).collect();
+    Status::with_error_details(refused.code(), message.join("; "), details)
+}
+
+/// More rows than one import takes, or more bytes of them.
+pub(crate) fn too_many_rows(field: &str, most: usize, most_bytes: usize) -> Status {
+    let says =
+        format!("must not be more than {most}, nor more than {} MiB of them", most_bytes >> 20);
+    bad(field, ErrorReason::TooManyRows, says)
+}
+
+/// There is no such import, or not any more.
+pub(crate) fn no_import(name: ImportName) -> Status {
+    let message = format!("{name} does not exist, or was not applied and is forgotten");
+    let metadata = [("report_import", name.to_string())];
+    refuse(Code::NotFound, ErrorReason::ReportImportNotFound, message, metadata)
+}
+
+/// A row of the import is bad.
+pub(crate) fn import_refused(import: &ReportImport) -> Status {
+    let (name, refused) = (import.name, import.counts.refused);
+    let message = format!("{refused} rows of {name} are bad; nothing was applied");
+    let metadata = [("report_import", name.to_string()), ("refused_count", refused.to_string())];
+    refuse(Code::FailedPrecondition, ErrorReason::ReportImportRefused, message, metadata)
+}
+
 /// The field of a report that names the agency that hands it over.
 pub(crate) const SUBMITTING_UNIT: &str = "report.submitting_unit";
 
@@ -144,6 +195,35 @@ impl From<NotHandedOver> for Status {
     }
 }
 
+impl From<AlreadyAccepted> for Status {
+    fn from(error: AlreadyAccepted) -> Self {
+        let metadata = [("report", error.name.to_string())];
+        refuse(Code::FailedPrecondition, ErrorReason::AlreadyAccepted, error.to_string(), metadata)
+    }
+}
+
+impl From<NotWithdrawn> for Status {
+    fn from(error: NotWithdrawn) -> Self {
+        match error {
+            NotWithdrawn::NotHandedOver(error) => error.into(),
+            NotWithdrawn::Accepted(error) => error.into(),
+        }
+    }
+}
+
+impl From<NotAccepted> for Status {
+    fn from(error: NotAccepted) -> Self {
+        let says = error.to_string();
+        let (reason, name) = match error {
+            NotAccepted::NotHandedOver(error) => return error.into(),
+            NotAccepted::Already(error) => return error.into(),
+            NotAccepted::NoReview { name } => (ErrorReason::NoReviewAsked, name),
+            NotAccepted::SameReviewer { name } => (ErrorReason::SameReviewer, name),
+        };
+        refuse(Code::FailedPrecondition, reason, says, [("report", name.to_string())])
+    }
+}
+
 impl From<NotReturned> for Status {
     fn from(error: NotReturned) -> Self {
         match error {
@@ -182,6 +262,21 @@ impl From<store::Error> for Status {
             store::Error::Stale(name) => (Code::Aborted, ErrorReason::EtagMismatch, name),
             store::Error::AlreadySubmitted(already) => return already.into(),
             store::Error::NotHandedOver(error) => return error.into(),
+            store::Error::NotAttached(NotAttached::Already(already)) => return already.into(),
+            store::Error::NotAttached(error @ NotAttached::TooMany) => {
+                return bad("header.parent", ErrorReason::TooManyAttachments, error);
+            }
+            store::Error::NoAttachment(name) => {
+                let metadata = [("attachment", name.to_string())];
+                return refuse(Code::NotFound, ErrorReason::AttachmentNotFound, says, metadata);
+            }
+            overtaken @ store::Error::Overtaken => {
+                return unavailable("keeping what has changed meanwhile", &overtaken);
+            }
+            store::Error::FormExists(key) => {
+                let metadata = [("form", format!("forms/{key}"))];
+                return refuse(Code::AlreadyExists, ErrorReason::FormExists, says, metadata);
+            }
             store::Error::Unreadable(cause) => return internal("reading a report", &*cause),
             store::Error::Database(cause) if is_transient(&cause) => {
                 return unavailable("using the database", &cause);
@@ -189,5 +284,68 @@ impl From<store::Error> for Status {
             store::Error::Database(cause) => return internal("using the database", &cause),
         };
         refuse(code, reason, says, [("report", name.to_string())])
+    }
+}
+
+/// The fields of an upload that say what a file is called, and whether it bears a level of secrecy.
+pub(crate) const FILE_NAME: &str = "header.file_name";
+pub(crate) const SECRECY: &str = "header.secrecy_level";
+
+/// INVALID_ARGUMENT for a document that belongs elsewhere.
+pub(crate) fn secret(field: &str, says: impl ToString) -> Status {
+    let says = format!("{}: such a document is not to be sent here", says.to_string());
+    bad(field, ErrorReason::SecrecyRefused, says)
+}
+
+/// ABORTED: all of it has to be sent again.
+pub(crate) fn stream_broken(why: &str) -> Status {
+    let message = format!("the stream broke, and nothing was kept: {why}");
+    refuse(Code::Aborted, Common::StreamBroken, message, [])
+}
+
+/// FAILED_PRECONDITION for what nobody is given any more.
+pub(crate) fn attachment_erased(name: AttachmentName, at: DateTime<Utc>) -> Status {
+    let metadata = [("attachment", name.to_string()), ("erase_time", at.to_rfc3339())];
+    let message = format!("{name} was erased at {at}");
+    refuse(Code::FailedPrecondition, ErrorReason::AttachmentErased, message, metadata)
+}
+
+/// DATA_LOSS: only a backup has it.
+pub(crate) fn attachment_damaged(name: AttachmentName, why: &str) -> Status {
+    // Its id alone: what is logged names no unit.
+    tracing::error!(attachment = %name.attachment, "an attachment is damaged: {why}");
+    let metadata = [("attachment", name.to_string())];
+    let message = format!("{name} is damaged: {why}");
+    refuse(Code::DataLoss, ErrorReason::AttachmentDamaged, message, metadata)
+}
+
+impl From<blobs::Error> for Status {
+    fn from(error: blobs::Error) -> Self {
+        const DOING: &str = "using the store of attached files";
+        match error {
+            blobs::Error::Away(_) => unavailable(DOING, &error),
+            blobs::Error::Missing | blobs::Error::Failed(_) => internal(DOING, &error),
+        }
+    }
+}
+
+impl From<blobs::NotReceived<Status>> for Status {
+    fn from(error: blobs::NotReceived<Status>) -> Self {
+        use blobs::{NotReceived, NotTaken};
+        let says = error.to_string();
+        match error {
+            NotReceived::Broken(status) => status,
+            NotReceived::Length { .. } => {
+                bad("header.size_bytes", ErrorReason::LengthMismatch, says)
+            }
+            NotReceived::Hash { .. } => bad("header.sha256", ErrorReason::HashMismatch, says),
+            NotReceived::NotTaken(NotTaken::Kind(why)) => {
+                bad("chunk", ErrorReason::MediaTypeRefused, why)
+            }
+            NotReceived::NotTaken(error @ NotTaken::Secrecy(_)) => secret("chunk", error),
+            NotReceived::NotTaken(NotTaken::Unreadable(cause)) | NotReceived::Unwritable(cause) => {
+                internal("taking in a file", &cause)
+            }
+        }
     }
 }

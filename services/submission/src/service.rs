@@ -1,45 +1,91 @@
 //! The rpcs: who, parse, may they, fetch, move, write, answer.
 
+mod attachment;
+mod form;
+mod intake;
+mod receipt;
+mod submission;
+
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use dunghan_calendar::{Clock, zone};
 use dunghan_events::Units;
 use dunghan_hierarchy::{Hierarchy, UnitId};
 use dunghan_proto::compliance::GetRegimeRequest;
 use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
-use dunghan_proto::events::{ListEventsRequest, ListEventsResponse};
 use dunghan_proto::policy::{ErrorReason as Common, Role};
 use dunghan_proto::submission as pb;
 use dunghan_proto::submission::ErrorReason;
-use dunghan_proto::submission::submission_service_server::SubmissionService;
 use dunghan_rpc::{Caller, Over, Page, Peer, field, internal, peer_failed, refuse};
 use dunghan_store::{Answered, RequestKey};
 use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
+use crate::blobs::Blobs;
 use crate::convert::{self, Changes, Draft, Mask};
 use crate::domain::agency::must_be_agency;
+use crate::domain::arrival::Awaited;
+use crate::domain::check::{Basis, Earlier, History};
 use crate::domain::form::{Form, Forms};
 use crate::domain::regime::Regime;
-use crate::domain::report::{Act, Asserted, Content, Report, ReportName};
+use crate::domain::report::{Act, Arrived, Asked, Asserted, Content, Report, ReportName};
+use crate::domain::rule::Source;
 use crate::error::{SUBMITTING_UNIT, bad};
+use crate::jobs::Collector;
 use crate::store::{Error, Reply, ReportFilter, ReportKey, Store, Visible};
+pub(crate) use receipt::Receipts;
+
+pub(crate) use form::CurrentForms;
 
 const MOST_AT_ONCE: usize = 1000;
 /// Clients take 4 MiB unless told otherwise: a page of long reports ends earlier.
 const LARGEST_PAGE_BYTES: usize = 3 * 1024 * 1024;
 /// Whole reports read at once: one with the longest texts has some 14 MB.
 const MOST_WHOLE: usize = 10;
+/// Figures times rules that are checked in a millisecond or so.
+const MOST_CHECKED_HERE: usize = 10_000;
+
+/// Why nothing came of a request.
+enum Failed {
+    /// It was not kept.
+    Kept(Error),
+    /// It is refused.
+    Refused(Status),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Kept(error)
+    }
+}
+
+impl From<Status> for Failed {
+    fn from(status: Status) -> Self {
+        Self::Refused(status)
+    }
+}
+
+impl From<Failed> for Status {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Kept(error) => error.into(),
+            Failed::Refused(status) => status,
+        }
+    }
+}
 
 /// What the rpcs need.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Service {
     pub(crate) store: Store,
-    pub(crate) forms: Forms,
+    pub(crate) receipts: Receipts,
+    pub(crate) forms: CurrentForms,
     pub(crate) units: Units,
     pub(crate) compliance: ComplianceServiceClient<Peer>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) blobs: Blobs,
+    pub(crate) collector: Collector,
 }
 
 fn request_key<M: prost::Message>(
@@ -76,16 +122,16 @@ impl Service {
 
     /// The answer that was given to this request before, or else what `act` answers. Two of the same request at once
     /// get the same answer: the one that lost finds it when it has failed.
-    async fn once(
+    async fn once<M: prost::Message + Default>(
         &self,
         key: Option<&RequestKey>,
-        act: impl Future<Output = Result<pb::Report, Status>>,
-    ) -> Result<Response<pb::Report>, Status> {
+        act: impl Future<Output = Result<M, Status>>,
+    ) -> Result<Response<M>, Status> {
         if let Some(earlier) = self.answered(key).await? {
             return Ok(Response::new(earlier));
         }
         match act.await {
-            Ok(report) => Ok(Response::new(report)),
+            Ok(answer) => Ok(Response::new(answer)),
             Err(refused) => {
                 let earlier = self.answered(key).await?;
                 earlier.map(Response::new).ok_or(refused)
@@ -93,11 +139,14 @@ impl Service {
         }
     }
 
-    async fn answered(&self, key: Option<&RequestKey>) -> Result<Option<pb::Report>, Status> {
+    async fn answered<M: prost::Message + Default>(
+        &self,
+        key: Option<&RequestKey>,
+    ) -> Result<Option<M>, Status> {
         let Some(key) = key else { return Ok(None) };
         match self.store.request_answered(key).await? {
             Answered::No => Ok(None),
-            Answered::Yes(report) => Ok(Some(report)),
+            Answered::Yes(answer) => Ok(Some(answer)),
             Answered::Reused => {
                 let says = "came before with another request";
                 Err(bad("request_id", Common::RequestIdReused, says))
@@ -106,9 +155,47 @@ impl Service {
     }
 
     /// The form of a report. It was there when the report was begun, and forms do not go away.
-    fn form(&self, key: &str) -> Result<&Form, Status> {
+    async fn form(&self, key: &str) -> Result<Arc<Form>, Status> {
         let gone = || internal("finding a form", &std::io::Error::other(format!("no form {key}")));
-        self.forms.get(key).ok_or_else(gone)
+        self.forms.known(&self.store, key).await?.ok_or_else(gone)
+    }
+
+    /// What a report is checked against: its form, and what its unit handed over before where the form's rules ask for that.
+    async fn basis(&self, unit: UnitId, asked: &Asked, form: Arc<Form>) -> Result<Basis, Status> {
+        let earlier = self.earlier(unit, asked, &form).await?;
+        Ok(Basis { form, history: History::new(asked.period, earlier) })
+    }
+
+    async fn earlier(
+        &self,
+        unit: UnitId,
+        asked: &Asked,
+        form: &Form,
+    ) -> Result<Vec<Earlier>, Status> {
+        let mut periods = Vec::new();
+        if form.needs(Source::Previous) {
+            periods.extend(History::before(asked.period));
+        }
+        if form.needs(Source::Year) {
+            periods.extend(History::year_so_far(asked.period));
+        }
+        match periods.as_slice() {
+            [] => Ok(Vec::new()),
+            periods => Ok(self.store.report_earlier(unit, &asked.regime, periods).await?),
+        }
+    }
+
+    /// Checks a report; on a thread of its own where it has so much to check that others would wait.
+    async fn checking<T: Send + 'static>(
+        figures: usize,
+        basis: Basis,
+        check: impl FnOnce(&Basis) -> T + Send + 'static,
+    ) -> Result<T, Status> {
+        if figures * (1 + basis.form.rules().len()) <= MOST_CHECKED_HERE {
+            return Ok(check(&basis));
+        }
+        let checked = tokio::task::spawn_blocking(move || check(&basis)).await;
+        checked.map_err(|error| internal("checking a report", &error))
     }
 
     async fn regime(&self, id: &str) -> Result<Regime, Status> {
@@ -125,19 +212,37 @@ impl Service {
         }
     }
 
-    /// Errors: INVALID_ARGUMENT (UNKNOWN_UNIT, UNIT_NOT_VALID, NOT_ITS_AGENCY) naming the submitting unit.
-    async fn must_name_its_agency(
-        &self,
-        changes: &Changes,
-        unit: UnitId,
-        cut_off: NaiveDate,
-    ) -> Result<(), Status> {
-        let Some(agency) = changes.submitting_unit() else { return Ok(()) };
-        let hierarchy = self.units.knowing(agency).await?;
-        if hierarchy.get(agency).is_none() {
-            return Err(bad(SUBMITTING_UNIT, ErrorReason::UnknownUnit, "does not exist"));
+    /// The units, with this one and the agency that hands over for it as far as there are such.
+    async fn knowing(&self, unit: UnitId, changes: &Changes) -> Result<Arc<Hierarchy>, Status> {
+        let hierarchy = self.units.knowing(unit).await?;
+        match changes.submitting_unit() {
+            Some(agency) if hierarchy.get(agency).is_none() => self.units.knowing(agency).await,
+            _ => Ok(hierarchy),
         }
-        Ok(must_be_agency(agency, unit, cut_off, &hierarchy)?)
+    }
+
+    /// The arrival that a report will be matched with once it is kept with this document.
+    async fn arrival_of(&self, report: &Report) -> Result<Option<Arrived>, Status> {
+        Ok(self.store.arrivals_of(&[Awaited::of(report)]).await?.remove(&report.name.report))
+    }
+
+    /// A draft for a unit, checked and not yet kept.
+    async fn begun(
+        &self,
+        unit: UnitId,
+        draft: Draft,
+        hierarchy: &Hierarchy,
+    ) -> Result<Report, Status> {
+        must_exist(unit, hierarchy)?;
+        let regime = self.regime(&draft.regime).await?;
+        let forms = self.forms.follow(&self.store).await?;
+        let (asked, form) = asked(unit, &draft, &regime, &forms, hierarchy, self.today())?;
+        let basis = self.basis(unit, &asked, form).await?;
+        let name = ReportName { unit, report: Uuid::new_v4() };
+        let (changes, now) = (draft.changes, self.clock.now());
+        let figures = changes.figures();
+        let begin = move |basis: &Basis| begun(name, asked, &changes, basis, now);
+        Self::checking(figures, basis, begin).await?
     }
 
     async fn begin(
@@ -147,70 +252,151 @@ impl Service {
         hierarchy: &Hierarchy,
         key: Option<&RequestKey>,
     ) -> Result<pb::Report, Status> {
-        must_exist(unit, hierarchy)?;
-        let Draft { regime, period, changes } = draft;
-        let regime = self.regime(&regime).await?;
-        let asked = regime.asks(period, self.today())?;
-        let cut_off = asked.window.cut_off;
-        if hierarchy.unit(unit, cut_off).is_none() {
-            return Err(refuse(
-                Code::FailedPrecondition,
-                ErrorReason::UnitNotValid,
-                format!("{unit} does not exist on {cut_off}, the cut-off day of {period}"),
-                [("unit", unit.to_string()), ("cut_off_date", cut_off.to_string())],
-            ));
+        let mut report = self.begun(unit, draft, hierarchy).await?;
+        loop {
+            report.arrival = self.arrival_of(&report).await?;
+            let response = pb::Report::from(&report);
+            let reply = key.map(|key| Reply { key, response: &response });
+            match self.store.report_insert(&report, None, reply).await {
+                // Its document arrived meanwhile.
+                Err(Error::Overtaken) => {}
+                kept => return Ok(kept.map(|()| response)?),
+            }
         }
-        let form = self.forms.get(&asked.form).ok_or_else(|| {
-            let says = "asks for a form that there is not";
-            bad("report.regime", ErrorReason::UnknownForm, says)
-        })?;
-        changes.must_suit(form)?;
-        self.must_name_its_agency(&changes, unit, cut_off).await?;
-        let name = ReportName { unit, report: Uuid::new_v4() };
-        let content = changes.apply(Content::default());
-        let report = Report::begin(name, asked, content, form, self.clock.now());
-        let response = pb::Report::from(&report);
-        let reply = key.map(|key| Reply { key, response: &response });
-        self.store.report_insert(&report, reply).await?;
-        Ok(response)
     }
 
-    /// The report that a request was made from, if it says from which.
-    async fn current(&self, name: ReportName, etag: &str) -> Result<Report, Status> {
-        let report = self.store.report_fetch(name).await?;
-        if convert::is_current(etag, &report) { Ok(report) } else { Err(Error::Stale(name).into()) }
+    /// What `act` answers that is done to a report as it is. Where somebody else was first, a request that does not say by an
+    /// etag what it was made from is for what is there then; one that does is refused.
+    ///
+    /// Errors: ABORTED (ETAG_MISMATCH), and those of `act`.
+    async fn on_current<F>(
+        &self,
+        name: ReportName,
+        etag: &str,
+        act: impl Fn(Report) -> F,
+    ) -> Result<pb::Report, Status>
+    where
+        F: Future<Output = Result<pb::Report, Failed>>,
+    {
+        loop {
+            let report = self.store.report_fetch(name).await?;
+            if !convert::is_current(etag, &report) {
+                return Err(Error::Stale(name).into());
+            }
+            match act(report).await {
+                // It was changed meanwhile: whoever did has come further, so this ends.
+                Err(Failed::Kept(Error::Stale(_))) if etag.is_empty() => {}
+                // Its document arrived meanwhile, which changes no etag.
+                Err(Failed::Kept(Error::Overtaken)) => {}
+                answer => return Ok(answer?),
+            }
+        }
     }
 
     async fn hand_over(
         &self,
-        name: ReportName,
-        request: &pb::SubmitReportRequest,
+        report: Report,
         asserted: Option<Asserted>,
         submitter: &str,
         key: Option<&RequestKey>,
-    ) -> Result<pb::Report, Status> {
-        let report = self.current(name, &request.etag).await?;
-        let form = self.form(&report.asked.form)?;
-        let report = report.submit(form, asserted, submitter, self.clock.now())?;
+    ) -> Result<pb::Report, Failed> {
+        let form = self.form(&report.asked.form).await?;
+        let basis = self.basis(report.name.unit, &report.asked, form).await?;
+        let (submitter, now) = (submitter.to_owned(), self.clock.now());
+        let figures = report.content.values.len();
+        let submit = move |basis: &Basis| report.submit(basis, asserted, &submitter, now);
+        let report = Self::checking(figures, basis, submit).await?.map_err(Status::from)?;
+        self.keep_handed_over(report, key).await
+    }
+
+    /// Keeps what was handed over in the place of a report that is there.
+    async fn keep_handed_over(
+        &self,
+        report: Report,
+        key: Option<&RequestKey>,
+    ) -> Result<pb::Report, Failed> {
         let response = pb::Report::from(&report);
         let reply = key.map(|key| Reply { key, response: &response });
         self.store.report_update(&report, Some(convert::told(&report)), reply).await?;
         Ok(response)
     }
 
-    /// Takes a report back or sends it back.
-    async fn take_back(
+    /// Hands over that nothing occurred: as a new report, or in the place of the one that there is.
+    async fn hand_over_nil(
         &self,
-        before: Report,
-        (report, act): (Report, Act),
+        unit: UnitId,
+        draft: Draft,
+        asserted: Option<Asserted>,
+        submitter: &str,
+        hierarchy: &Hierarchy,
         key: Option<&RequestKey>,
     ) -> Result<pb::Report, Status> {
+        let (changes, asserted) = (&draft.changes, &asserted);
+        let nil = async |mut report: Report, is_new: bool| {
+            // No rule asks anything of it.
+            let (form, now) = (self.form(&report.asked.form).await?, self.clock.now());
+            let content = changes.clone().apply(Content::default());
+            let asserted = asserted.clone();
+            let as_nil = Report { content: content.clone(), ..report.clone() };
+            if is_new || as_nil.document_keys() != report.document_keys() {
+                report.arrival = self.arrival_of(&as_nil).await?;
+            }
+            Ok::<_, Status>(report.submit_nil(content, &form, asserted, submitter, now)?)
+        };
+        let nil = &nil;
+        loop {
+            if let Some(name) = self.store.report_named(unit, &draft.regime, draft.period).await? {
+                let act = |report: Report| async move {
+                    must_name_its_agency(changes, unit, report.asked.window.cut_off, hierarchy)?;
+                    self.keep_handed_over(nil(report, false).await?, key).await
+                };
+                return self.on_current(name, "", act).await;
+            }
+            let report = nil(self.begun(unit, draft.clone(), hierarchy).await?, true).await?;
+            let response = pb::Report::from(&report);
+            let reply = key.map(|key| Reply { key, response: &response });
+            let event = Some(convert::told(&report));
+            match self.store.report_insert(&report, event, reply).await {
+                // It was begun meanwhile, or its document arrived.
+                Err(Error::Exists(_) | Error::Overtaken) => {}
+                kept => return Ok(kept.map(|()| response)?),
+            }
+        }
+    }
+
+    /// Keeps what was done to a report that is handed over: that it was taken back, sent back or accepted.
+    async fn keep_act(
+        &self,
+        before: &Report,
+        (report, act): (Report, Act),
+        key: Option<&RequestKey>,
+    ) -> Result<pb::Report, Failed> {
         let response = pb::Report::from(&report);
         let reply = key.map(|key| Reply { key, response: &response });
         let event = Some(convert::told(&report));
         // A future of its own: with those around it it is larger than a stack is to hold.
-        Box::pin(self.store.report_take_back(&before, &report, act, event, reply)).await?;
+        Box::pin(self.store.report_act(before, &report, act, event, reply)).await?;
         Ok(response)
+    }
+
+    /// Errors: PERMISSION_DENIED (MAY_NOT_ASSERT_RECEIPT) unless the unit is theirs as an importer: a role elsewhere, or another
+    /// role here, does not do.
+    fn may_assert(
+        &self,
+        caller: &Caller,
+        unit: UnitId,
+        hierarchy: &Hierarchy,
+    ) -> Result<(), Status> {
+        let grants = caller.grants().iter().filter(|grant| grant.role == Role::Importer);
+        let importer = Caller::new(caller.subject(), grants.cloned().collect());
+        importer.must_write_under(unit, None, hierarchy, self.today()).map_err(|_| {
+            refuse(
+                Code::PermissionDenied,
+                ErrorReason::MayNotAssertReceipt,
+                "only an importer of this unit may assert when a report was received",
+                [("unit", unit.to_string())],
+            )
+        })
     }
 
     /// The report of that name, if the caller has the right that `right` asks for over its unit or over its regime.
@@ -288,6 +474,92 @@ impl Service {
     }
 }
 
+/// What a regime asks of a unit, and by which form, if the draft answers to that.
+///
+/// Errors: those of CreateReport about the regime, the period, the unit, the figures and the agency that hands over.
+fn asked(
+    unit: UnitId,
+    draft: &Draft,
+    regime: &Regime,
+    forms: &Forms,
+    hierarchy: &Hierarchy,
+    today: NaiveDate,
+) -> Result<(Asked, Arc<Form>), Status> {
+    let asked = regime.asks(draft.period, today)?;
+    let cut_off = asked.window.cut_off;
+    if hierarchy.unit(unit, cut_off).is_none() {
+        return Err(refuse(
+            Code::FailedPrecondition,
+            ErrorReason::UnitNotValid,
+            format!("{unit} does not exist on {cut_off}, the cut-off day of {}", draft.period),
+            [("unit", unit.to_string()), ("cut_off_date", cut_off.to_string())],
+        ));
+    }
+    let form = forms.get(&asked.form).cloned().ok_or_else(|| {
+        let says = "asks for a form that there is not";
+        bad("report.regime", ErrorReason::UnknownForm, says)
+    })?;
+    must_be_in_use(&form)?;
+    draft.changes.must_suit(&form)?;
+    must_name_its_agency(&draft.changes, unit, cut_off, hierarchy)?;
+    let receivers = regime.received_by(unit, cut_off, hierarchy);
+    Ok((Asked { receivers, ..asked }, form))
+}
+
+/// A draft, checked.
+///
+/// Errors: INVALID_ARGUMENT (UNKNOWN_FINDING).
+fn begun(
+    name: ReportName,
+    asked: Asked,
+    changes: &Changes,
+    basis: &Basis,
+    now: DateTime<Utc>,
+) -> Result<Report, Status> {
+    let content = changes.clone().apply(Content::default());
+    let report = Report::begin(name, asked, content, basis, now);
+    changes.must_answer(&[], &report.findings)?;
+    Ok(report)
+}
+
+/// A report with changes that suit its form, checked anew.
+///
+/// Errors: FAILED_PRECONDITION (ALREADY_SUBMITTED), INVALID_ARGUMENT (UNKNOWN_FINDING).
+fn edited(
+    report: Report,
+    changes: &Changes,
+    basis: &Basis,
+    now: DateTime<Utc>,
+) -> Result<Report, Status> {
+    let (content, before) =
+        (changes.clone().apply(report.content.clone()), report.findings.clone());
+    let edited = report.edit(content, basis, now)?;
+    changes.must_answer(&before, &edited.findings)?;
+    Ok(edited)
+}
+
+/// Errors: INVALID_ARGUMENT (UNKNOWN_UNIT, UNIT_NOT_VALID, NOT_ITS_AGENCY) naming the submitting unit.
+fn must_name_its_agency(
+    changes: &Changes,
+    unit: UnitId,
+    cut_off: NaiveDate,
+    hierarchy: &Hierarchy,
+) -> Result<(), Status> {
+    let Some(agency) = changes.submitting_unit() else { return Ok(()) };
+    if hierarchy.get(agency).is_none() {
+        return Err(bad(SUBMITTING_UNIT, ErrorReason::UnknownUnit, "does not exist"));
+    }
+    Ok(must_be_agency(agency, unit, cut_off, hierarchy)?)
+}
+
+/// Errors: FAILED_PRECONDITION (FORM_RETIRED).
+fn must_be_in_use(form: &Form) -> Result<(), Status> {
+    let Some(retired) = &form.retired else { return Ok(()) };
+    let name = format!("forms/{}", form.key());
+    let says = format!("{name} is retired since {}: {}", retired.at, retired.reason);
+    Err(refuse(Code::FailedPrecondition, ErrorReason::FormRetired, says, [("form", name)]))
+}
+
 /// Errors: NOT_FOUND (UNKNOWN_UNIT).
 fn must_exist(unit: UnitId, hierarchy: &Hierarchy) -> Result<(), Status> {
     if hierarchy.get(unit).is_some() {
@@ -306,255 +578,4 @@ fn fitting<K>(listed: &[(K, impl prost::Message)]) -> usize {
         bytes <= LARGEST_PAGE_BYTES
     });
     fit.count().max(1)
-}
-
-#[tonic::async_trait]
-impl SubmissionService for Service {
-    async fn create_report(
-        &self,
-        request: Request<pb::CreateReportRequest>,
-    ) -> Result<Response<pb::Report>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        let unit = convert::unit("parent", &request.parent)?;
-        let key = request_key(&caller, "CreateReport", &request.request_id, &request)?;
-        let report = field::required("report", request.report)?;
-        let draft = convert::draft(report)?;
-        let hierarchy = self.units.knowing(unit).await?;
-        caller.must_write_under(unit, None, &hierarchy, self.today())?;
-        let begin = self.begin(unit, draft, &hierarchy, key.as_ref());
-        self.once(key.as_ref(), begin).await
-    }
-
-    async fn update_report(
-        &self,
-        request: Request<pb::UpdateReportRequest>,
-    ) -> Result<Response<pb::Report>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        let sent = field::required("report", request.report)?;
-        let name = report_name("report.name", &sent.name)?;
-        let mask = Mask::of(&request.update_mask.unwrap_or_default().paths)?;
-        let etag = sent.etag.clone();
-        let changes = convert::changes(sent, mask)?;
-        let hierarchy = self.units.knowing(name.unit).await?;
-        caller.must_write_under(name.unit, None, &hierarchy, self.today())?;
-
-        let report = self.current(name, &etag).await?;
-        let form = self.form(&report.asked.form)?;
-        changes.must_suit(form)?;
-        self.must_name_its_agency(&changes, name.unit, report.asked.window.cut_off).await?;
-        let content = changes.apply(report.content.clone());
-        let report = report.edit(content, form, self.clock.now())?;
-        self.store.report_update::<pb::Report>(&report, None, None).await?;
-        Ok(Response::new(pb::Report::from(&report)))
-    }
-
-    async fn submit_report(
-        &self,
-        request: Request<pb::SubmitReportRequest>,
-    ) -> Result<Response<pb::Report>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        let name = report_name("name", &request.name)?;
-        let key = request_key(&caller, "SubmitReport", &request.request_id, &request)?;
-        let asserted = convert::asserted(&request)?;
-        let (hierarchy, today) = (self.units.knowing(name.unit).await?, self.today());
-        caller.must_write_under(name.unit, None, &hierarchy, today)?;
-        if asserted.is_some() {
-            // The unit has to be theirs as an importer: a role elsewhere, or another role here, does not do.
-            let grants = caller.grants().iter().filter(|grant| grant.role == Role::Importer);
-            let importer = Caller::new(caller.subject(), grants.cloned().collect());
-            importer.must_write_under(name.unit, None, &hierarchy, today).map_err(|_| {
-                refuse(
-                    Code::PermissionDenied,
-                    ErrorReason::MayNotAssertReceipt,
-                    "only an importer of this unit may assert when a report was received",
-                    [("unit", name.unit.to_string())],
-                )
-            })?;
-        }
-        let submit = self.hand_over(name, &request, asserted, caller.subject(), key.as_ref());
-        self.once(key.as_ref(), submit).await
-    }
-
-    async fn get_report(
-        &self,
-        request: Request<pb::GetReportRequest>,
-    ) -> Result<Response<pb::Report>, Status> {
-        let caller = Caller::of(&request)?;
-        let name = report_name("name", &request.get_ref().name)?;
-        let report = self.readable(&caller, name).await?;
-        Ok(Response::new(pb::Report::from(&report)))
-    }
-
-    async fn withdraw_report(
-        &self,
-        request: Request<pb::WithdrawReportRequest>,
-    ) -> Result<Response<pb::Report>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        let name = report_name("name", &request.name)?;
-        let key = request_key(&caller, "WithdrawReport", &request.request_id, &request)?;
-        let reason = convert::reason(&request.reason)?;
-        let hierarchy = self.units.knowing(name.unit).await?;
-        caller.must_write_under(name.unit, None, &hierarchy, self.today())?;
-        let withdraw = async {
-            let report = self.current(name, &request.etag).await?;
-            let withdrawn = report.clone().withdraw(caller.subject(), reason, self.clock.now())?;
-            self.take_back(report, withdrawn, key.as_ref()).await
-        };
-        self.once(key.as_ref(), withdraw).await
-    }
-
-    async fn return_report(
-        &self,
-        request: Request<pb::ReturnReportRequest>,
-    ) -> Result<Response<pb::Report>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        let name = report_name("name", &request.name)?;
-        let key = request_key(&caller, "ReturnReport", &request.request_id, &request)?;
-        let reason = convert::reason(&request.reason)?;
-        let due_date = field::date("due_date", request.due_date.as_ref())?;
-        let due_date = field::required("due_date", due_date)?;
-        let (hierarchy, today) = (self.units.knowing(name.unit).await?, self.today());
-        let right =
-            |regime: Option<&str>| caller.must_write_under(name.unit, regime, &hierarchy, today);
-        // Before it is looked whether the request came before: what was answered then is for who may ask.
-        self.permitted(&caller, name, right).await?;
-        let send_back = async {
-            let report = self.current(name, &request.etag).await?;
-            let author = caller.subject();
-            let returned = report.clone().send_back(author, reason, due_date, self.clock.now())?;
-            self.take_back(report, returned, key.as_ref()).await
-        };
-        self.once(key.as_ref(), send_back).await
-    }
-
-    async fn list_report_acts(
-        &self,
-        request: Request<pb::ListReportActsRequest>,
-    ) -> Result<Response<pb::ListReportActsResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        let name = report_name("parent", &request.parent)?;
-        let with_reports = request.with_reports;
-        let asked = (name, with_reports);
-        let mut page = Page::<i64>::new(request.page_size, &request.page_token, &asked)?;
-        if with_reports {
-            page.size = page.size.min(MOST_WHOLE);
-        }
-        let report = self.readable(&caller, name).await?;
-        let limit = page.size + 1;
-        let acts = self.store.report_acts(&report, page.after, with_reports, limit).await?;
-        let listed: Vec<_> =
-            acts.iter().map(|act| (act.version, convert::act_of(act, with_reports))).collect();
-        page.size = page.size.min(fitting(&listed));
-        let (listed, next_page_token) = page.cut(listed, |(version, _)| *version);
-        let acts = listed.into_iter().map(|(_, act)| act).collect();
-        Ok(Response::new(pb::ListReportActsResponse { acts, next_page_token }))
-    }
-
-    async fn list_reports(
-        &self,
-        request: Request<pb::ListReportsRequest>,
-    ) -> Result<Response<pb::ListReportsResponse>, Status> {
-        let caller = Caller::of(&request)?;
-        let request = request.into_inner();
-        let (parent, regime, period) = (&request.parent, &request.regime, &request.period);
-        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let parent = given(parent).map(|name| convert::unit("parent", &name)).transpose()?;
-        let regime = given(regime).map(|name| regime_name("regime", &name)).transpose()?;
-        let period = given(period).map(|name| convert::period("period", &name)).transpose()?;
-        let stages = convert::stages(&request.states)?;
-        let asked = (&parent, &regime, &period, &stages);
-        let mut page = Page::<ReportKey>::new(request.page_size, &request.page_token, &asked)?;
-        let hierarchy = match parent {
-            Some(parent) => self.units.knowing(parent).await?,
-            None => self.units.current().await?,
-        };
-        let (visible, units) = self.visible(&caller, parent, regime.as_deref(), &hierarchy)?;
-        let filter = ReportFilter { visible, units, regime, period, stages };
-        let found = self.store.report_page(&filter, page.after, page.size + 1).await?;
-        let listed: Vec<_> =
-            found.iter().map(|report| (ReportKey::of(report), convert::listed(report))).collect();
-        page.size = page.size.min(fitting(&listed));
-        let (listed, next_page_token) = page.cut(listed, |(key, _)| *key);
-        let reports = listed.into_iter().map(|(_, report)| report).collect();
-        let hierarchy_version = hierarchy.version().cast_signed();
-        let page = pb::ListReportsResponse { reports, next_page_token, hierarchy_version };
-        Ok(Response::new(page))
-    }
-
-    async fn batch_get_reports(
-        &self,
-        request: Request<pb::BatchGetReportsRequest>,
-    ) -> Result<Response<pb::BatchGetReportsResponse>, Status> {
-        let names = request.into_inner().names;
-        at_most("names", names.len())?;
-        let names = names.iter().enumerate();
-        let names = names
-            .map(|(at, name)| report_name(&format!("names[{at}]"), name))
-            .collect::<Result<Vec<_>, _>>()?;
-        let reports = self.store.report_fetch_many(&names).await?;
-        let reports = reports.iter().map(pb::Report::from).collect();
-        Ok(Response::new(pb::BatchGetReportsResponse { reports }))
-    }
-
-    async fn batch_get_receipts(
-        &self,
-        request: Request<pb::BatchGetReceiptsRequest>,
-    ) -> Result<Response<pb::BatchGetReceiptsResponse>, Status> {
-        let request = request.into_inner();
-        let regime = regime_name("regime", &request.regime)?;
-        let period = convert::period("period", &request.period)?;
-        at_most("units", request.units.len())?;
-        let units = request.units.iter().enumerate();
-        let units = units
-            .map(|(at, name)| convert::unit(&format!("units[{at}]"), name))
-            .collect::<Result<Vec<_>, _>>()?;
-        let received = self.store.report_received(&regime, period, &units).await?;
-        let receipts =
-            received.iter().map(|received| convert::receipt(received, &regime, period)).collect();
-        Ok(Response::new(pb::BatchGetReceiptsResponse { receipts }))
-    }
-
-    async fn get_form(
-        &self,
-        request: Request<pb::GetFormRequest>,
-    ) -> Result<Response<pb::Form>, Status> {
-        let name = request.into_inner().name;
-        let key = convert::form_key(&name)
-            .ok_or_else(|| bad("name", Common::InvalidField, "must be forms/{form}"))?;
-        let form = self.forms.get(key).ok_or_else(|| {
-            let reason = ErrorReason::UnknownForm;
-            refuse(Code::NotFound, reason, "there is no form of that name", [])
-        })?;
-        Ok(Response::new(form.into()))
-    }
-
-    async fn list_forms(
-        &self,
-        request: Request<pb::ListFormsRequest>,
-    ) -> Result<Response<pb::ListFormsResponse>, Status> {
-        let request = request.into_inner();
-        let page = Page::<String>::new(request.page_size, &request.page_token, &"ListForms")?;
-        let forms = self.forms.iter();
-        let left: Vec<_> = forms
-            .filter(|form| page.after.as_ref().is_none_or(|after| form.key > *after))
-            .collect();
-        let (forms, next_page_token) = page.cut(left, |form| form.key.clone());
-        let forms = forms.into_iter().map(pb::Form::from).collect();
-        Ok(Response::new(pb::ListFormsResponse { forms, next_page_token }))
-    }
-
-    async fn list_events(
-        &self,
-        request: Request<ListEventsRequest>,
-    ) -> Result<Response<ListEventsResponse>, Status> {
-        let request = request.get_ref();
-        let events = dunghan_events::list_events(self.store.database(), request).await?;
-        Ok(Response::new(events))
-    }
 }

@@ -1,6 +1,12 @@
 //! Reports in a table. The only module that knows SQL exists.
 
 mod act_row;
+mod arrival_row;
+mod attachment;
+mod attachment_row;
+mod earlier;
+mod form_row;
+mod intake_row;
 mod report_row;
 
 use chrono::{DateTime, Utc};
@@ -8,14 +14,19 @@ use dunghan_calendar::Period;
 use dunghan_hierarchy::UnitId;
 use dunghan_proto::events::event::Payload;
 use dunghan_store::{Answered, Database, RequestKey, Sql, Write};
-use sea_orm::{DbErr, EntityTrait as _, SqlErr};
+use sea_orm::{Condition, DbErr, EntityTrait as _, SqlErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
+use crate::domain::attachment::{AttachmentName, NotAttached};
 use crate::domain::report::{
-    Act, AlreadySubmitted, NotHandedOver, Received, Report, ReportName, Stage,
+    Act, AlreadySubmitted, Deed, NotHandedOver, Received, Report, ReportName, Stage,
 };
+use arrival_row::Written;
 use report_row as row;
 
+pub use arrival_row::{ArrivalKey, Noted, NotedArrival};
+pub use form_row::KeptForm;
+pub use intake_row::{JudgedRows, Planned};
 pub use report_row::{ReportFilter, ReportKey, Visible};
 
 /// The service's tables.
@@ -36,6 +47,22 @@ impl MigratorTrait for Migrations {
             Sql::new(
                 "m20261122_000005_report_acts",
                 include_str!("store/migrations/m20261122_000005_report_acts.sql"),
+            ),
+            Sql::new(
+                "m20261123_000006_review",
+                include_str!("store/migrations/m20261123_000006_review.sql"),
+            ),
+            Sql::new(
+                "m20261123_000007_form",
+                include_str!("store/migrations/m20261123_000007_form.sql"),
+            ),
+            Sql::new(
+                "m20261123_000008_attachment",
+                include_str!("store/migrations/m20261123_000008_attachment.sql"),
+            ),
+            Sql::new(
+                "m20261123_000009_intake",
+                include_str!("store/migrations/m20261123_000009_intake.sql"),
             ),
         ])
     }
@@ -59,12 +86,25 @@ pub enum Error {
     /// It changed after it was read.
     #[error("{0} changed since it was read")]
     Stale(ReportName),
-    /// It was handed over after it was read.
+    /// It is handed over.
     #[error(transparent)]
     AlreadySubmitted(#[from] AlreadySubmitted),
-    /// It was taken back or sent back after it was read.
+    /// It is not.
     #[error(transparent)]
     NotHandedOver(#[from] NotHandedOver),
+    /// Meanwhile something came that it rests on: an arrival of its document, or another report with that. What is made from
+    /// what is there by now is kept.
+    #[error("what this rests on has changed")]
+    Overtaken,
+    /// No more files come onto it.
+    #[error(transparent)]
+    NotAttached(#[from] NotAttached),
+    /// It has no such file.
+    #[error("{0} does not exist")]
+    NoAttachment(AttachmentName),
+    /// There is a form of that name.
+    #[error("there is a form {0}")]
+    FormExists(String),
     /// A row does not read: another program wrote it.
     #[error("a table holds a row that does not read")]
     Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -101,24 +141,31 @@ impl Store {
         Ok(self.database.write(async |write| write.answered(key).await).await?)
     }
 
-    /// Adds a draft. The unique key decides between two that come at once.
+    /// Adds a report. The unique key decides between two that come at once. `event` is told in the same transaction.
     ///
-    /// Errors: `Exists`, naming the one that is there.
+    /// Errors: `Exists`, naming the one that is there; `Overtaken` where it is matched with another arrival than it says.
     pub async fn report_insert<M: prost::Message>(
         &self,
         report: &Report,
+        event: Option<Payload>,
         reply: Option<Reply<'_, M>>,
     ) -> Result<(), Error> {
         let row = row::active(report)?;
         let written = self
             .database
             .write(async |write| {
+                let written = [Written { report, before: None }];
+                let documents = Written::documents(&written);
+                arrival_row::take_turns(write, documents.turns()).await?;
                 row::Entity::insert(row).exec_without_returning(&**write).await?;
-                answer(write, reply, report.update_time).await
+                arrival_row::settle(write, &documents, &written).await?;
+                tell(write, report, event, reply).await
             })
             .await;
         match written {
-            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
+            Err(Error::Database(error))
+                if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) =>
+            {
                 let unit = report.name.unit;
                 let (regime, period) = (&report.asked.regime, report.asked.period);
                 match self.report_named(unit, regime, period).await? {
@@ -127,7 +174,7 @@ impl Store {
                     None => Err(error.into()),
                 }
             }
-            written => Ok(written?),
+            written => written,
         }
     }
 
@@ -146,7 +193,8 @@ impl Store {
     /// Writes a report over the draft, or the one that was sent back, that it was made from, and only over that: nothing is
     /// written over what is handed over. `event` is told in the same transaction.
     ///
-    /// Errors: `AlreadySubmitted`, `Stale`, `NotFound`.
+    /// Errors: `NotFound`; `Stale` where it has changed since; `AlreadySubmitted` where it was handed over all along;
+    /// `Overtaken` where it is matched with another arrival than it says.
     pub async fn report_update<M: prost::Message>(
         &self,
         report: &Report,
@@ -156,25 +204,29 @@ impl Store {
         let row = row::active(report)?;
         self.database
             .write(async |write| {
+                let (name, from) = (report.name, report.version - 1);
                 let over = [Stage::Draft, Stage::Returned];
-                if !row::overwrite(write, report.name, row, report.version - 1, over).await? {
-                    let there = row::fetch(&**write, report.name).await?;
-                    return Err(match there.map(|there| there.must_be_editable()) {
-                        None => Error::NotFound(report.name),
-                        Some(Ok(())) => Error::Stale(report.name),
-                        Some(Err(already)) => already.into(),
-                    });
+                let as_matched = row::matched_as(report);
+                if !row::overwrite(write, name, row.clone(), from, &over, as_matched).await? {
+                    let there = row::fetch(&**write, name).await?;
+                    let there = there.ok_or(Error::NotFound(name))?;
+                    match there.must_be_editable() {
+                        _ if there.version != from => return Err(Error::Stale(name)),
+                        Err(already) => return Err(already.into()),
+                        Ok(()) => update_otherwise(write, &there, report, row).await?,
+                    }
                 }
                 tell(write, report, event, reply).await
             })
             .await
     }
 
-    /// Writes that a report was taken back or sent back, over what it was before. What it says stays as it is. `act` is kept,
-    /// and so is the one by which it had been handed over.
+    /// Writes that a report was taken back, sent back or accepted, over what it was before. What it says stays as it is. `act`
+    /// is kept, and so is the one by which it had been handed over.
     ///
-    /// Errors: `NotHandedOver`, `Stale`, `NotFound`.
-    pub async fn report_take_back<M: prost::Message>(
+    /// Errors: `NotFound`; `Stale` where it has changed since; `NotHandedOver` where it was a draft all along; `Overtaken` where
+    /// what was taken back is matched with another arrival than it says.
+    pub async fn report_act<M: prost::Message>(
         &self,
         before: &Report,
         report: &Report,
@@ -184,17 +236,24 @@ impl Store {
     ) -> Result<(), Error> {
         let row = row::standing(report)?;
         let acts: Vec<_> = before.hand_over().into_iter().chain([act]).collect();
+        // What was taken back was never received: nothing rests on an arrival any more.
+        let taken_back = [Written { report, before: Some(report) }];
+        let written = if report.stage() == Stage::Draft { &taken_back[..] } else { &[] };
+        let documents = Written::documents(written);
         self.database
             .write(async |write| {
-                let over = [Stage::Submitted, Stage::Returned];
-                if !row::overwrite(write, report.name, row, before.version, over).await? {
-                    let there = row::fetch(&**write, report.name).await?;
-                    return Err(match there.map(|there| there.stage()) {
-                        None => Error::NotFound(report.name),
-                        Some(Stage::Draft) => NotHandedOver { name: report.name }.into(),
-                        Some(Stage::Submitted | Stage::Returned) => Error::Stale(report.name),
+                arrival_row::take_turns(write, documents.turns()).await?;
+                let (name, from) = (report.name, before.version);
+                let over = [Stage::Submitted, Stage::Accepted, Stage::Returned];
+                if !row::overwrite(write, name, row, from, &over, Condition::all()).await? {
+                    let there = row::fetch(&**write, name).await?;
+                    let there = there.ok_or(Error::NotFound(name))?;
+                    return Err(match there.stage() {
+                        Stage::Draft if there.version == from => NotHandedOver { name }.into(),
+                        _ => Error::Stale(name),
                     });
                 }
+                arrival_row::settle(write, &documents, written).await?;
                 act_row::insert(write, report.name.report, &acts).await?;
                 tell(write, report, event, reply).await
             })
@@ -218,6 +277,20 @@ impl Store {
         let mut acts = act_row::list(reader, report, from..until, with_reports, limit).await?;
         acts.extend(stands.filter(|act| acts.len() < limit && from <= act.version));
         Ok(acts)
+    }
+
+    /// A report, as of when it was read, as its revision of that number was handed over.
+    pub async fn report_revision(
+        &self,
+        report: &Report,
+        revision: i32,
+    ) -> Result<Option<Report>, Error> {
+        if let Some(Deed::HandedOver { report, .. }) = report.hand_over().map(|act| act.deed)
+            && report.revision == revision
+        {
+            return Ok(Some(*report));
+        }
+        act_row::revision(self.database.reader(), report, revision).await
     }
 
     /// The report of a unit for a regime and period.
@@ -259,6 +332,26 @@ impl Store {
     ) -> Result<Vec<Report>, Error> {
         row::page(self.database.reader(), filter, after, limit).await
     }
+}
+
+/// Writes a report over what it was, where it has another document or is matched with another arrival.
+async fn update_otherwise(
+    write: &Write<'_>,
+    before: &Report,
+    report: &Report,
+    row: row::ActiveModel,
+) -> Result<(), Error> {
+    if before.document_keys() == report.document_keys() {
+        return Err(Error::Overtaken);
+    }
+    let written = [Written { report, before: Some(before) }];
+    let documents = Written::documents(&written);
+    arrival_row::take_turns(write, documents.turns()).await?;
+    let (name, over) = (report.name, [Stage::Draft, Stage::Returned]);
+    if !row::overwrite(write, name, row, before.version, &over, Condition::all()).await? {
+        return Err(Error::Stale(name));
+    }
+    arrival_row::settle(write, &documents, &written).await
 }
 
 async fn tell<M: prost::Message>(

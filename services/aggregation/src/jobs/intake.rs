@@ -122,7 +122,7 @@ impl Intake {
             for report in reports {
                 let Some(found) = found.get(&*report.name.to_string()) else { continue };
                 report.figures = match found.state() {
-                    State::Submitted => Some(convert::figures(found)?),
+                    State::Submitted | State::Accepted => Some(convert::figures(found)?),
                     // Its unit is mending it: what counts is what it had handed over.
                     State::Returned => self.handed_over(found.name.clone()).await?,
                     State::Draft | State::Unspecified => None,

@@ -3,8 +3,8 @@
 use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClient;
 use dunghan_proto::compliance::{GetRegimeRequest, ListObligationsRequest};
 use dunghan_proto::submission::GetFormRequest;
+use dunghan_proto::submission::form_service_client::FormServiceClient;
 use dunghan_proto::submission::indicator::Kind;
-use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use dunghan_rpc::{Peer, peer_failed};
 use tonic::Status;
 
@@ -16,14 +16,14 @@ const LARGEST_PAGE: i32 = 1000;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Peers {
-    submission: SubmissionServiceClient<Peer>,
+    forms: FormServiceClient<Peer>,
     compliance: ComplianceServiceClient<Peer>,
 }
 
 impl Peers {
     pub(crate) fn new(submission: Peer, compliance: Peer) -> Self {
         Self {
-            submission: SubmissionServiceClient::new(submission),
+            forms: FormServiceClient::new(submission),
             compliance: ComplianceServiceClient::new(compliance),
         }
     }
@@ -36,7 +36,7 @@ impl Peers {
         let regime = self.compliance.clone().get_regime(request).await;
         let regime = regime.map_err(|e| compliance_failed(e, "", &name))?.into_inner();
         let request = GetFormRequest { name: regime.form };
-        let form = self.submission.clone().get_form(request).await;
+        let form = self.forms.clone().get_form(request).await;
         let form = form.map_err(|e| peer_failed("submission", e))?.into_inner();
         let indicator = form.indicators.iter().find(|one| one.key == asked.indicator);
         match indicator.map(|one| one.kind()) {
@@ -45,7 +45,16 @@ impl Peers {
                 Err(Refused::UnknownIndicator { form: form.name, indicator }.into())
             }
             Some(Kind::Years) => Err(Refused::Years(asked.indicator.clone()).into()),
-            Some(Kind::Unspecified | Kind::Count | Kind::Percent) => Ok(()),
+            Some(
+                Kind::Unspecified
+                | Kind::Count
+                | Kind::Percent
+                | Kind::Stock
+                | Kind::Ratio
+                | Kind::Money
+                | Kind::Text
+                | Kind::Choice,
+            ) => Ok(()),
         }
     }
 

@@ -220,6 +220,58 @@ async fn a_report_that_is_sent_back_counts_as_it_was_handed_over_until_it_is_aga
 }
 
 #[tokio::test]
+async fn a_report_that_is_accepted_counts_as_it_did_whenever_that_is_heard_of() {
+    for engine in ENGINES {
+        let (testing, world) = start(engine, now()).await;
+        world.lock().submit(1, vec![count(10)]);
+        assert_eq!(ask(&testing, request(province(1))).await.unwrap().total, 10);
+        world.lock().accept(1);
+        // First heard of by then: of the one by its event, of the other ahead of it.
+        world.lock().submit(2, vec![count(20)]);
+        world.lock().accept(2);
+        assert_eq!(ask(&testing, request(province(1))).await.unwrap().total, 30, "{engine:?}");
+        {
+            let mut world = world.lock();
+            world.held_back = 2;
+            world.submit(3, vec![count(5)]);
+            world.accept(3);
+        }
+        let sum = ask(&testing, request(province(1))).await.unwrap();
+        assert_eq!((sum.total, sum.counted_count), (35, 3), "{engine:?}");
+        world.lock().held_back = 0;
+        // Sent back it counts as it was handed over, and then as it is handed over again.
+        world.lock().send_back(1);
+        world.lock().edit(1, vec![count(11)]);
+        assert_eq!(ask(&testing, request(province(1))).await.unwrap().total, 35);
+        world.lock().submit(1, vec![count(12)]);
+        world.lock().accept(1);
+        assert_eq!(ask(&testing, request(province(1))).await.unwrap().total, 37, "{engine:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_unit_in_which_nothing_occurred_has_reported_and_brings_no_figure() {
+    for engine in ENGINES {
+        let (testing, world) = start(engine, now()).await;
+        world.lock().submit(1, vec![count(10)]);
+        world.lock().submit(2, vec![count(20)]);
+        assert_eq!(ask(&testing, request(province(1))).await.unwrap().total, 30);
+        world.lock().submit_nil(3);
+        // What it said before is not kept in mind.
+        world.lock().send_back(2);
+        world.lock().submit_nil(2);
+        let sum = ask(&testing, request(province(1))).await.unwrap();
+        assert_eq!((sum.total, sum.counted_count), (10, 1), "{engine:?}");
+        let mut without = [2, 3].map(|number| commune(number).to_string());
+        without.sort_unstable();
+        let mut found = sum.units_without_value.clone();
+        found.sort_unstable();
+        assert_eq!(found, without, "{engine:?}");
+        assert_eq!((sum.expected_count, sum.missing_units.len()), (5, 2));
+    }
+}
+
+#[tokio::test]
 async fn what_is_first_heard_of_when_it_was_sent_back_and_is_being_mended_counts_as_handed_over() {
     let (testing, world) = start(Engine::Sqlite, now()).await;
     // By its event, and ahead of it.

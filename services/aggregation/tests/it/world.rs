@@ -16,10 +16,12 @@ use dunghan_proto::compliance::compliance_service_server::{
 use dunghan_proto::compliance::{self, Standing};
 use dunghan_proto::events::event::Payload;
 use dunghan_proto::events::{
-    Event, ListEventsRequest, ListEventsResponse, ReportReturned, ReportSubmitted, ReportWithdrawn,
+    Event, ListEventsRequest, ListEventsResponse, ReportAccepted, ReportReturned, ReportSubmitted,
+    ReportWithdrawn,
 };
 use dunghan_proto::policy::ErrorReason;
 use dunghan_proto::submission;
+use dunghan_proto::submission::form_service_server::{FormService, FormServiceServer};
 use dunghan_proto::submission::indicator::Kind as IndicatorKind;
 use dunghan_proto::submission::report::State;
 use dunghan_proto::submission::submission_service_server::{
@@ -186,6 +188,27 @@ impl World {
         }));
     }
 
+    /// Commune `number` hands over that nothing occurred.
+    pub(crate) fn submit_nil(&mut self, number: u8) {
+        self.submit(number, Vec::new());
+        let known = self.reports.get_mut(&commune(number)).unwrap();
+        known.report.nil = true;
+    }
+
+    /// The report of commune `number` is accepted at the only level of review.
+    pub(crate) fn accept(&mut self, number: u8) {
+        let (report, sequence) = self.moved(number, State::Accepted);
+        self.tell(Payload::ReportAccepted(ReportAccepted {
+            report,
+            regime: REGIME.to_owned(),
+            period: PERIOD.to_owned(),
+            sequence,
+            review_level: 1,
+            accepted: true,
+            ..ReportAccepted::default()
+        }));
+    }
+
     /// Commune `number` changes what its report says, and does not hand it over yet.
     pub(crate) fn edit(&mut self, number: u8, values: Vec<submission::Value>) {
         let known = self.reports.get_mut(&commune(number)).unwrap();
@@ -283,7 +306,10 @@ impl Spec for FakeSubmission {
     type Config = Key;
 
     async fn start(_: Start, key: Key) -> anyhow::Result<Running> {
-        Ok(Running::new().service(SubmissionServiceServer::new(Self(Shared::of(&key)))))
+        let shared = Shared::of(&key);
+        Ok(Running::new()
+            .service(SubmissionServiceServer::new(Self(shared.clone())))
+            .service(FormServiceServer::new(Self(shared))))
     }
 }
 
@@ -366,29 +392,6 @@ impl SubmissionService for FakeSubmission {
         Ok(Response::new(submission::ListReportActsResponse { acts, next_page_token }))
     }
 
-    async fn get_form(
-        &self,
-        request: Request<submission::GetFormRequest>,
-    ) -> Answer<submission::Form> {
-        if self.0.lock().submission_away {
-            return away();
-        }
-        let indicator = |key: &str, kind: IndicatorKind| submission::Indicator {
-            key: key.to_owned(),
-            kind: kind.into(),
-            ..submission::Indicator::default()
-        };
-        Ok(Response::new(submission::Form {
-            name: request.into_inner().name,
-            indicators: vec![
-                indicator("online_dossiers", IndicatorKind::Count),
-                indicator("e_health_percent", IndicatorKind::Percent),
-                indicator("system_age", IndicatorKind::Years),
-            ],
-            ..submission::Form::default()
-        }))
-    }
-
     async fn create_report(
         &self,
         _: Request<submission::CreateReportRequest>,
@@ -438,10 +441,92 @@ impl SubmissionService for FakeSubmission {
         unused()
     }
 
+    async fn submit_nil_report(
+        &self,
+        _: Request<submission::SubmitNilReportRequest>,
+    ) -> Answer<submission::Report> {
+        unused()
+    }
+
+    async fn accept_report(
+        &self,
+        _: Request<submission::AcceptReportRequest>,
+    ) -> Answer<submission::Report> {
+        unused()
+    }
+
+    async fn diff_revisions(
+        &self,
+        _: Request<submission::DiffRevisionsRequest>,
+    ) -> Answer<submission::DiffRevisionsResponse> {
+        unused()
+    }
+
+    async fn get_signed_receipt(
+        &self,
+        _: Request<submission::GetSignedReceiptRequest>,
+    ) -> Answer<submission::SignedReceipt> {
+        unused()
+    }
+
+    async fn verify_receipt(
+        &self,
+        _: Request<submission::VerifyReceiptRequest>,
+    ) -> Answer<submission::VerifyReceiptResponse> {
+        unused()
+    }
+
+    async fn list_receipt_keys(
+        &self,
+        _: Request<submission::ListReceiptKeysRequest>,
+    ) -> Answer<submission::ListReceiptKeysResponse> {
+        unused()
+    }
+}
+
+#[tonic::async_trait]
+impl FormService for FakeSubmission {
+    async fn get_form(
+        &self,
+        request: Request<submission::GetFormRequest>,
+    ) -> Answer<submission::Form> {
+        if self.0.lock().submission_away {
+            return away();
+        }
+        let indicator = |key: &str, kind: IndicatorKind| submission::Indicator {
+            key: key.to_owned(),
+            kind: kind.into(),
+            ..submission::Indicator::default()
+        };
+        Ok(Response::new(submission::Form {
+            name: request.into_inner().name,
+            indicators: vec![
+                indicator("online_dossiers", IndicatorKind::Count),
+                indicator("e_health_percent", IndicatorKind::Percent),
+                indicator("system_age", IndicatorKind::Years),
+            ],
+            ..submission::Form::default()
+        }))
+    }
+
     async fn list_forms(
         &self,
         _: Request<submission::ListFormsRequest>,
     ) -> Answer<submission::ListFormsResponse> {
+        unused()
+    }
+
+    async fn create_form(
+        &self,
+        _: Request<submission::CreateFormRequest>,
+    ) -> Answer<submission::Form> {
+        unused()
+    }
+
+    async fn retire_form(
+        &self,
+        _: Request<submission::RetireFormRequest>,
+    ) -> Answer<submission::Form> {
         unused()
     }
 }
@@ -495,7 +580,7 @@ impl ComplianceService for FakeCompliance {
             let standing = match report.map(|report| report.state()) {
                 _ if world.waived.contains(unit) => Standing::Waived,
                 _ if world.standings.contains_key(unit) => world.standings[unit],
-                Some(State::Submitted) => Standing::OnTime,
+                Some(State::Submitted | State::Accepted) => Standing::OnTime,
                 Some(State::Returned) => Standing::Returned,
                 _ if *unit == commune(3) => Standing::Open,
                 _ => Standing::Missing,

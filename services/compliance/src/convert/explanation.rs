@@ -27,6 +27,7 @@ pub(crate) fn act(said: &ReportAct) -> Result<Act, Status> {
         SubmissionKind::Returned => {
             ActKind::Returned(field::instant("return_due_time", said.return_due_time.as_ref())?)
         }
+        SubmissionKind::Accepted => ActKind::Accepted(said.review_level),
         SubmissionKind::Unspecified => return Err(unreadable()),
     };
     let time = field::instant("act_time", said.act_time.as_ref())?.ok_or_else(unreadable)?;
@@ -55,6 +56,11 @@ fn evidence(grounds: &Grounds<'_>) -> Vec<pb::EvidenceEntry> {
             ActKind::Submitted(_) => Kind::Submitted,
             ActKind::Withdrawn => Kind::Withdrawn,
             ActKind::Returned(_) => Kind::Returned,
+            ActKind::Accepted(_) => Kind::Accepted,
+        };
+        let review_level = match act.kind {
+            ActKind::Accepted(level) => level,
+            _ => 0,
         };
         handed_over |= kind == Kind::Submitted;
         pb::EvidenceEntry {
@@ -64,6 +70,7 @@ fn evidence(grounds: &Grounds<'_>) -> Vec<pb::EvidenceEntry> {
             author: act.author.clone(),
             note: act.note(),
             first: grounds.is_first(act),
+            review_level,
         }
     });
     entries.collect()

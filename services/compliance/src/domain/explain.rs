@@ -33,6 +33,8 @@ pub enum ActKind {
     Withdrawn,
     /// Sent back, to be there again before then.
     Returned(Option<DateTime<Utc>>),
+    /// Accepted at that level of review, from 1.
+    Accepted(i32),
 }
 
 /// One thing that submission knows of a report.
@@ -46,7 +48,7 @@ pub struct Act {
     pub revision: i32,
     /// Who: the subject of the token.
     pub author: String,
-    /// Why; empty for what was handed over.
+    /// Why; empty for what was handed over. Of what was accepted, what was said to it.
     pub reason: String,
 }
 
@@ -561,6 +563,16 @@ impl Grounds<'_> {
                         because(&act.reason)
                     )
                 }
+                ActKind::Accepted(level) => {
+                    let said = match act.reason.trim().trim_end_matches('.') {
+                        "" => String::new(),
+                        said => format!("; ý kiến: {said}"),
+                    };
+                    format!(
+                        "- Bản gửi lần {revision} được chấp nhận ở cấp duyệt thứ {level} lúc \
+                         {time}{said}."
+                    )
+                }
             }
         };
         let mut lines = section("Quá trình gửi báo cáo:", self.acts().map(line));
@@ -803,6 +815,19 @@ mod tests {
             [&[late.as_str(), GROUNDS, CALENDAR], until_returned.as_slice()].concat();
         expected.push(again);
         assert_eq!(of(&settled, "2026-06-01T08:00:00+07:00"), whole(&expected));
+        // That it is accepted is told, and changes nothing else.
+        let mut accepted = acts.to_vec();
+        accepted.push(act(ActKind::Accepted(1), "2026-05-29T08:00:00+07:00", 3, ""));
+        accepted.push(act(ActKind::Accepted(2), "2026-05-30T09:05:00+07:00", 3, "số liệu khớp."));
+        let acts = accepted.as_slice();
+        let told = text(&settled, "2026-06-01T08:00:00+07:00", More { acts, ..More::default() });
+        expected
+            .push("- Bản gửi lần 03 được chấp nhận ở cấp duyệt thứ 1 lúc 08:00 ngày 29/05/2026.");
+        expected.push(
+            "- Bản gửi lần 03 được chấp nhận ở cấp duyệt thứ 2 lúc 09:05 ngày 30/05/2026; ý kiến: số \
+             liệu khớp.",
+        );
+        assert_eq!(told, whole(&expected));
     }
 
     #[test]

@@ -58,6 +58,8 @@ impl Past<'_> {
                 ActKind::Returned(due) => {
                     returned = due.map(|due| Returned { time: act.time, due });
                 }
+                // It is there as it was.
+                ActKind::Accepted(_) => {}
             }
         }
         (receipt, returned)

@@ -113,7 +113,7 @@ impl Service {
     /// What a form asks for; none where there is no such form.
     async fn indicators_of(&self, form: &str) -> Result<Option<BTreeSet<String>>, Status> {
         let request = GetFormRequest { name: form.to_owned() };
-        match self.reconciler.submission.clone().get_form(request).await {
+        match self.forms.clone().get_form(request).await {
             Ok(form) => {
                 let indicators = form.into_inner().indicators.into_iter();
                 Ok(Some(indicators.map(|indicator| indicator.key).collect()))

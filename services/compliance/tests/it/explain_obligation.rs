@@ -236,6 +236,7 @@ async fn everything_that_was_done_with_a_report_is_evidence_and_one_act_fixes_it
             world.submit(unit, PERIOD, time("2026-05-19 10:00:00"));
             world.give_back(unit, PERIOD, time("2026-05-21 10:00:00"), again);
             world.resubmit(unit, PERIOD, time("2026-05-22 10:00:00"));
+            world.accept(unit, PERIOD, 1, time("2026-05-22 15:00:00"));
         }
         scene.testing.clock.set(time("2026-05-25 08:00:00"));
         let explanation = explain(&scene, obligation(unit)).await;
@@ -245,15 +246,26 @@ async fn everything_that_was_done_with_a_report_is_evidence_and_one_act_fixes_it
             .iter()
             .map(|entry| (entry.kind(), entry.revision, entry.note.as_str(), entry.first))
             .collect();
-        use pb::evidence_entry::Kind::{Resubmitted, Returned, Submitted, Withdrawn};
+        use pb::evidence_entry::Kind::{Accepted, Resubmitted, Returned, Submitted, Withdrawn};
         let expected = [
             (Submitted, 1, "", false),
             (Withdrawn, 1, "Gửi nhầm số liệu", false),
             (Resubmitted, 2, "", true),
             (Returned, 2, "Thiếu thuyết minh", false),
             (Resubmitted, 3, "", false),
+            (Accepted, 3, "Số liệu đầy đủ.", false),
         ];
         assert_eq!(evidence, expected, "{engine:?}");
+        let levels: Vec<_> = explanation.evidence.iter().map(|entry| entry.review_level).collect();
+        assert_eq!(levels, [0, 0, 0, 0, 0, 1]);
+        assert!(
+            explanation.text.ends_with(
+                "- Bản gửi lần 03 được chấp nhận ở cấp duyệt thứ 1 lúc 15:00 ngày 22/05/2026; ý kiến: \
+                 Số liệu đầy đủ."
+            ),
+            "{}",
+            explanation.text
+        );
         assert_eq!(explanation.evidence[0].author, "reporter");
         let first = Some(field::pb_time(time("2026-05-18 08:00:00")));
         assert_eq!(explanation.evidence[0].act_time, first);

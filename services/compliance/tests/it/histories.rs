@@ -47,6 +47,11 @@ enum Act {
         period: usize,
         days: u8,
     },
+    /// A level of review accepts a report that stands.
+    Accept {
+        unit: usize,
+        period: usize,
+    },
     /// Submission holds so many of its last events back, as while a transaction runs.
     HoldBack(u8),
     /// Submission tells all its events once more, in another order.
@@ -93,6 +98,7 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(unit, period)| Act::Withdraw { unit, period }),
         2 => (unit.clone(), period.clone(), 0_u8..8)
             .prop_map(|(unit, period, days)| Act::Return { unit, period, days }),
+        2 => (unit.clone(), period.clone()).prop_map(|(unit, period)| Act::Accept { unit, period }),
         1 => (0_u8..4).prop_map(Act::HoldBack),
         1 => any::<usize>().prop_map(Act::Repeat),
         2 => (someone.clone(), period.clone()).prop_map(|(unit, period)| Act::Waive { unit, period }),
@@ -491,6 +497,17 @@ impl History {
                     self.report(key, |report| report.return_due = Some(due));
                     let (unit, period) = (Self::unit(unit), PERIODS[period]);
                     self.scene.world.lock().give_back(unit, period, now, due);
+                }
+            }
+            Act::Accept { unit, period } => {
+                let there = self.model.reports.get_mut(&(unit, period));
+                let there = there.filter(|it| it.received.is_some() && it.return_due.is_none());
+                if let Some(report) = there {
+                    report.version += 1;
+                    // Nobody learns anything of it that they did not know.
+                    self.model.events.push(((unit, period), Report::default()));
+                    let (unit, period) = (Self::unit(unit), PERIODS[period]);
+                    self.scene.world.lock().accept(unit, period, 1, self.model.now);
                 }
             }
             Act::HoldBack(count) => {

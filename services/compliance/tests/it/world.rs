@@ -19,12 +19,14 @@ use dunghan_proto::compliance::notice_service_client::NoticeServiceClient;
 use dunghan_proto::compliance::record_dossiers_request::{Header, Message, Row};
 use dunghan_proto::events::event::Payload;
 use dunghan_proto::events::{
-    Event, ListEventsRequest, ListEventsResponse, ReportReturned, ReportSubmitted, ReportWithdrawn,
+    Event, ListEventsRequest, ListEventsResponse, ReportAccepted, ReportReturned, ReportSubmitted,
+    ReportWithdrawn,
 };
 use dunghan_proto::policy::ErrorReason;
 use dunghan_proto::registry;
 use dunghan_proto::registry::contact_service_server::{ContactService, ContactServiceServer};
 use dunghan_proto::submission;
+use dunghan_proto::submission::form_service_server::{FormService, FormServiceServer};
 use dunghan_proto::submission::report_act::Kind as Act;
 use dunghan_proto::submission::submission_service_server::{
     SubmissionService, SubmissionServiceServer,
@@ -362,6 +364,25 @@ impl World {
             receive_time: report.receive.map(field::pb_time),
         };
         self.happened(Payload::ReportReturned(returned));
+    }
+
+    /// A level of review accepts a report that stands.
+    pub(crate) fn accept(&mut self, unit: UnitId, period: &str, level: i32, at: DateTime<Utc>) {
+        let report = self.report(REGIME, unit, period);
+        report.act(Act::Accepted, at, "Số liệu đầy đủ.");
+        if let Some(act) = report.acts.last_mut() {
+            act.review_level = level;
+        }
+        let accepted = ReportAccepted {
+            report: report.name.clone(),
+            regime: REGIME.to_owned(),
+            period: period.to_owned(),
+            sequence: report.sequence,
+            review_level: level,
+            accepted: level == 2,
+            accept_time: Some(field::pb_time(at)),
+        };
+        self.happened(Payload::ReportAccepted(accepted));
     }
 
     fn report(&mut self, regime: &str, unit: UnitId, period: &str) -> &mut Report {
@@ -757,7 +778,10 @@ impl Spec for Submission {
     type Config = Key;
 
     async fn start(_: Start, key: Key) -> anyhow::Result<Running> {
-        Ok(Running::new().service(SubmissionServiceServer::new(Self(Shared::of(&key)))))
+        let shared = Shared::of(&key);
+        Ok(Running::new()
+            .service(SubmissionServiceServer::new(Self(shared.clone())))
+            .service(FormServiceServer::new(Self(shared))))
     }
 }
 
@@ -809,21 +833,6 @@ impl SubmissionService for Submission {
         });
         let receipts = receipts.collect();
         Ok(Response::new(submission::BatchGetReceiptsResponse { receipts }))
-    }
-
-    async fn get_form(
-        &self,
-        request: Request<submission::GetFormRequest>,
-    ) -> Answer<submission::Form> {
-        if self.0.lock().submission_away {
-            return Err(away());
-        }
-        let name = request.into_inner().name;
-        let form = self.0.lock().forms.get(&name).cloned().ok_or_else(|| {
-            let reason = submission::ErrorReason::UnknownForm;
-            refuse(Code::NotFound, reason, "there is no such form", [])
-        })?;
-        Ok(Response::new(form))
     }
 
     async fn list_report_acts(
@@ -900,10 +909,84 @@ impl SubmissionService for Submission {
         unused()
     }
 
+    async fn submit_nil_report(
+        &self,
+        _: Request<submission::SubmitNilReportRequest>,
+    ) -> Answer<submission::Report> {
+        unused()
+    }
+
+    async fn accept_report(
+        &self,
+        _: Request<submission::AcceptReportRequest>,
+    ) -> Answer<submission::Report> {
+        unused()
+    }
+
+    async fn diff_revisions(
+        &self,
+        _: Request<submission::DiffRevisionsRequest>,
+    ) -> Answer<submission::DiffRevisionsResponse> {
+        unused()
+    }
+
+    async fn get_signed_receipt(
+        &self,
+        _: Request<submission::GetSignedReceiptRequest>,
+    ) -> Answer<submission::SignedReceipt> {
+        unused()
+    }
+
+    async fn verify_receipt(
+        &self,
+        _: Request<submission::VerifyReceiptRequest>,
+    ) -> Answer<submission::VerifyReceiptResponse> {
+        unused()
+    }
+
+    async fn list_receipt_keys(
+        &self,
+        _: Request<submission::ListReceiptKeysRequest>,
+    ) -> Answer<submission::ListReceiptKeysResponse> {
+        unused()
+    }
+}
+
+#[tonic::async_trait]
+impl FormService for Submission {
+    async fn get_form(
+        &self,
+        request: Request<submission::GetFormRequest>,
+    ) -> Answer<submission::Form> {
+        if self.0.lock().submission_away {
+            return Err(away());
+        }
+        let name = request.into_inner().name;
+        let form = self.0.lock().forms.get(&name).cloned().ok_or_else(|| {
+            let reason = submission::ErrorReason::UnknownForm;
+            refuse(Code::NotFound, reason, "there is no such form", [])
+        })?;
+        Ok(Response::new(form))
+    }
+
     async fn list_forms(
         &self,
         _: Request<submission::ListFormsRequest>,
     ) -> Answer<submission::ListFormsResponse> {
+        unused()
+    }
+
+    async fn create_form(
+        &self,
+        _: Request<submission::CreateFormRequest>,
+    ) -> Answer<submission::Form> {
+        unused()
+    }
+
+    async fn retire_form(
+        &self,
+        _: Request<submission::RetireFormRequest>,
+    ) -> Answer<submission::Form> {
         unused()
     }
 }

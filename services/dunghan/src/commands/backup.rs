@@ -1,8 +1,9 @@
-//! `backup` and `restore`: the SQLite files and the issuer's key, copied while the services run and put back in a new
-//! place.
+//! `backup` and `restore`: the SQLite files, the attached files where they are in a folder, and the keys, copied while the
+//! services run and put back in a new place.
 //!
 //! A backup is a folder. Its manifest is written last: a folder without one is no backup.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -12,9 +13,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use chrono::{DateTime, FixedOffset};
 use dunghan_calendar::{Clock as _, SystemClock};
+use dunghan_host::Config;
 use dunghan_store::{Location, back_up, take_into_use};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::cli::Backup;
 use crate::failure::Failure;
@@ -22,7 +25,10 @@ use crate::output::{self, Column, Rows};
 use crate::suite::suite;
 
 const MANIFEST: &str = "backup.json";
-const KEY: &str = "issuer.pem";
+const ISSUER_KEY: &str = "issuer.pem";
+const RECEIPT_KEY: &str = "receipt.pem";
+/// The folder of attached files.
+const ATTACHMENTS: &str = "attachments";
 /// Of the manifest; another means another way to restore.
 const FORMAT: u32 = 1;
 /// Before the name of a file that is not yet whole.
@@ -58,9 +64,81 @@ struct Done {
     manifest: Manifest,
 }
 
+/// Where what is backed up is found, and put back.
+struct Places {
+    data: PathBuf,
+    keys: [(&'static str, PathBuf); 2],
+    /// None: attached files are in a store elsewhere, which is backed up by its own means.
+    attachments: Option<PathBuf>,
+}
+
+impl Places {
+    fn of(config: &Config) -> Result<Self, Failure> {
+        let data = data_folder(config)?;
+        let submission: dunghan_submission::Config =
+            config.service("submission").map_err(Failure::input)?;
+        let folder = config.data_folder();
+        let keys =
+            [(ISSUER_KEY, config.issuer_key()), (RECEIPT_KEY, submission.receipt_key_file(folder))];
+        Ok(Self { data, keys, attachments: submission.attachments.folder(folder) })
+    }
+
+    fn key(&self, name: &str) -> Option<&Path> {
+        self.keys.iter().find(|(key, _)| *key == name).map(|(_, file)| file.as_path())
+    }
+
+    /// Where a file of a backup goes.
+    fn target(&self, name: &str) -> PathBuf {
+        let attached = self.attachments.as_deref().zip(attached(name));
+        let attached = attached.map(|(folder, name)| folder.join(name));
+        attached
+            .or_else(|| self.key(name).map(Path::to_owned))
+            .unwrap_or_else(|| self.data.join(name))
+    }
+
+    /// As [`Self::target`], before all that belongs to it is there.
+    fn partial(&self, name: &str) -> PathBuf {
+        let target = self.target(name);
+        let file = target.file_name().unwrap_or_default().display().to_string();
+        target.with_file_name(format!("{PARTIAL}{file}"))
+    }
+}
+
+/// Of the name of an attached file in a backup that which comes after the folder; none: it is the name of something else.
+fn attached(name: &str) -> Option<&str> {
+    let within = name.strip_prefix(ATTACHMENTS)?.strip_prefix('/')?;
+    let (folder, id) = within.split_once('/')?;
+    let one = Uuid::try_parse(id).ok().filter(|one| one.hyphenated().to_string() == id);
+    one.filter(|_| id.get(..2) == Some(folder)).map(|_| within)
+}
+
+/// The names that attached files have in a backup.
+fn attachments(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    let inner = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
+        inner => inner?,
+    };
+    for inner in inner {
+        let inner = inner?;
+        if !inner.file_type()?.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(inner.path())? {
+            let (inner, file) = (inner.file_name(), file?.file_name());
+            let name = format!("{ATTACHMENTS}/{}/{}", inner.display(), file.display());
+            // What is still being written has another name.
+            names.extend(attached(&name).is_some().then_some(name));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 pub(super) async fn backup(args: Backup) -> Result<(), Failure> {
     let config = super::serve::read(&args.config)?;
-    let data = data_folder(&config)?;
+    let places = Places::of(&config)?;
+    let data = &places.data;
     let files = names().into_iter().map(|name| (data.join(&name), name));
     let files: Vec<_> = files.filter(|(file, _)| file.exists()).collect();
     if files.is_empty() {
@@ -75,9 +153,12 @@ pub(super) async fn backup(args: Backup) -> Result<(), Failure> {
         back_up(&file, &to).await.with_context(|| format!("{} was not copied", file.display()))?;
         copied.push(measure(&to, name)?);
     }
-    let key = config.issuer_key();
-    if key.exists() {
-        copied.push(copy(&key, &args.folder.join(KEY), KEY.to_owned())?);
+    for (name, key) in places.keys.iter().filter(|(_, key)| key.exists()) {
+        copied.push(copy(key, &args.folder.join(name), (*name).to_owned())?);
+    }
+    // After the rows that know of them: a file is there before its row is.
+    if let Some(folder) = &places.attachments {
+        copied.extend(back_up_attachments(folder, &args.folder)?);
     }
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let manifest = Manifest { format: FORMAT, version, begin_time, end_time: now(), files: copied };
@@ -92,45 +173,79 @@ pub(super) async fn backup(args: Backup) -> Result<(), Failure> {
     output::print(args.output, &Done { folder: args.folder, manifest }, show)
 }
 
+fn back_up_attachments(from: &Path, to: &Path) -> Result<Vec<Copied>, Failure> {
+    let unreadable = |e| Failure::input(format_args!("{} cannot be read: {e}", from.display()));
+    let (mut copied, mut folders) = (Vec::new(), BTreeSet::new());
+    for name in attachments(from).map_err(unreadable)? {
+        let Some(within) = attached(&name) else { continue };
+        let (source, target) = (File::open(from.join(within)), to.join(&name));
+        if source.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            // Erased meanwhile, or collected.
+            continue;
+        }
+        private(parent(&target))?;
+        folders.insert(parent(&target).to_owned());
+        copied.push(copy_opened(source.map_err(unreadable)?, &target, name)?);
+    }
+    for folder in &folders {
+        sync(folder)?;
+        sync(parent(folder))?;
+    }
+    Ok(copied)
+}
+
 pub(super) async fn restore(args: Backup) -> Result<(), Failure> {
     let config = super::serve::read(&args.config)?;
-    let data = data_folder(&config)?;
+    let places = Places::of(&config)?;
     let manifest = read_manifest(&args.folder)?;
-    let key = config.issuer_key();
-    let has_key = manifest.files.iter().any(|file| file.name == KEY);
-    if has_key && key.exists() {
-        let key = key.display();
-        return Err(Failure::input(format_args!("{key} is there already: nothing was restored")));
+    for file in &manifest.files {
+        if let Some(key) = places.key(&file.name).filter(|key| key.exists()) {
+            let key = key.display();
+            let says = format_args!("{key} is there already: nothing was restored");
+            return Err(Failure::input(says));
+        }
     }
-    fresh(&data)?;
-    // It may be elsewhere than the data.
-    let folder = parent(&key);
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder))?;
-    let target = |name: &str| if name == KEY { key.clone() } else { data.join(name) };
-    let partial = |name: &str| target(name).with_file_name(format!("{PARTIAL}{name}"));
-    let placed = place(&args.folder, &manifest, partial).await;
+    let attached: Vec<_> =
+        manifest.files.iter().filter(|file| attached(&file.name).is_some()).collect();
+    if !attached.is_empty() && places.attachments.is_none() {
+        return Err(Failure::input(
+            "the backup holds attached files, and submission.attachments.location is no folder to put them back into",
+        ));
+    }
+    fresh(&places.data)?;
+    if let Some(folder) = places.attachments.as_deref().filter(|_| !attached.is_empty()) {
+        fresh(folder)?;
+    }
+    for file in &manifest.files {
+        // A key may be elsewhere than the data.
+        private(parent(&places.target(&file.name)))?;
+    }
+    let placed = place(&args.folder, &manifest, &places).await;
     if let Err(failure) = placed {
-        // The folder is as it was: the next attempt finds it empty.
+        // The folders are as they were: the next attempt finds them empty.
         for file in &manifest.files {
-            let _ = fs::remove_file(partial(&file.name));
+            let _ = fs::remove_file(places.partial(&file.name));
+        }
+        for file in attached {
+            let _ = fs::remove_dir(parent(&places.target(&file.name)));
+        }
+        if let Some(folder) = &places.attachments {
+            let _ = fs::remove_dir(folder);
         }
         return Err(failure);
     }
     for file in &manifest.files {
-        take_place(&partial(&file.name), &target(&file.name))?;
-        sync(parent(&target(&file.name)))?;
+        let target = places.target(&file.name);
+        take_place(&places.partial(&file.name), &target)?;
+        sync(parent(&target))?;
     }
-    output::print(args.output, &Done { folder: data, manifest }, show)
+    output::print(args.output, &Done { folder: places.data, manifest }, show)
 }
 
-/// Copies all files of a backup to where `partial` says, and readies them, so that only their names are not yet right.
-async fn place(
-    from: &Path,
-    manifest: &Manifest,
-    partial: impl Fn(&str) -> PathBuf,
-) -> Result<(), Failure> {
+/// Copies all files of a backup to where they belong, and readies them, so that only their names are not yet right.
+async fn place(from: &Path, manifest: &Manifest, places: &Places) -> Result<(), Failure> {
     for file in &manifest.files {
-        let to = partial(&file.name);
+        let to = places.partial(&file.name);
         let copied = copy(&from.join(&file.name), &to, file.name.clone())?;
         if copied != *file {
             let file = from.join(&file.name);
@@ -141,8 +256,9 @@ async fn place(
             )));
         }
     }
-    for file in manifest.files.iter().filter(|file| file.name != KEY) {
-        let file = partial(&file.name);
+    let databases = names();
+    for file in manifest.files.iter().filter(|file| databases.contains(&file.name)) {
+        let file = places.partial(&file.name);
         take_into_use(&file).await.with_context(|| format!("{} is of no use", file.display()))?;
         sync(&file)?;
     }
@@ -159,8 +275,8 @@ fn read_manifest(folder: &Path) -> Result<Manifest, Failure> {
     })?;
     let unreadable = |e| Failure::input(format_args!("{} does not read: {e}", file.display()));
     let manifest: Manifest = serde_json::from_slice(&bytes).map_err(unreadable)?;
-    let known = names();
-    let strange = |file: &&Copied| file.name != KEY && !known.contains(&file.name);
+    let known = [names(), vec![ISSUER_KEY.to_owned(), RECEIPT_KEY.to_owned()]].concat();
+    let strange = |file: &&Copied| !known.contains(&file.name) && attached(&file.name).is_none();
     if manifest.format != FORMAT || manifest.files.iter().any(|file| strange(&file)) {
         let made_by = manifest.version;
         return Err(Failure::input(format_args!(
@@ -178,13 +294,18 @@ fn names() -> Vec<String> {
 }
 
 /// Where the files are.
-fn data_folder(config: &dunghan_host::Config) -> Result<PathBuf, Failure> {
+fn data_folder(config: &Config) -> Result<PathBuf, Failure> {
     match config.location().map_err(Failure::input)? {
         Location::Sqlite(folder) => Ok(folder),
         Location::Postgres(_) => Err(Failure::input(
             "the data is in PostgreSQL: use pg_dump and pg_restore, as docs/OPERATIONS.md shows",
         )),
     }
+}
+
+/// Makes a folder for its owner alone, if it is not there.
+fn private(folder: &Path) -> Result<(), Failure> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder))
 }
 
 /// Makes a folder for its owner alone; one that is there has to be empty.
@@ -208,6 +329,10 @@ fn fresh(folder: &Path) -> Result<(), Failure> {
 fn copy(from: &Path, to: &Path, name: String) -> Result<Copied, Failure> {
     let source = File::open(from)
         .map_err(|e| Failure::input(format_args!("{} cannot be read: {e}", from.display())))?;
+    copy_opened(source, to, name)
+}
+
+fn copy_opened(source: File, to: &Path, name: String) -> Result<Copied, Failure> {
     let mut target = create(to)?;
     let copied = digest(source, name, |bytes| target.write_all(bytes)).map_err(failed(to))?;
     target.sync_all().map_err(failed(to))?;
@@ -272,8 +397,14 @@ fn now() -> DateTime<FixedOffset> {
 
 fn show(done: &Done) -> String {
     let mut rows = Rows::new(&[Column::Text("File"), Column::Number("Bytes")]);
-    for file in &done.manifest.files {
+    let (attached, others): (Vec<_>, Vec<_>) =
+        done.manifest.files.iter().partition(|file| attached(&file.name).is_some());
+    for file in others {
         rows.row([file.name.clone(), file.size_bytes.to_string()]);
+    }
+    if !attached.is_empty() {
+        let bytes: u64 = attached.iter().map(|file| file.size_bytes).sum();
+        rows.row([format!("{ATTACHMENTS}: {} files", attached.len()), bytes.to_string()]);
     }
     let about = output::pairs(&[
         ("Folder", done.folder.display().to_string()),

@@ -271,7 +271,8 @@ impl Story {
 
     /// What matters most of what the checks say: errors, and every percentage that does not follow from its parts.
     fn findings(&self) -> Vec<Finding> {
-        use submission::finding::{Discrepancy, Severity};
+        use submission::Discrepancy;
+        use submission::finding::Severity;
         let mut seeds: Vec<_> = self.submitted.iter().collect();
         seeds.sort_by_key(|(seed, _)| **seed);
         let mut findings = Vec::new();

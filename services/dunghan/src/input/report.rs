@@ -8,7 +8,7 @@ use dunghan_proto::submission::receipt_evidence::Kind;
 use dunghan_proto::submission::value::{Figure, Qualifier, Role};
 use dunghan_proto::r#type::Decimal;
 use dunghan_rpc::field::{pb_date, pb_decimal, pb_time};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::{UnitRef, json, word};
@@ -65,7 +65,7 @@ struct RawReceipt {
     reference: String,
 }
 
-/// Exactly one of count, ratio, percent and text. Decimals are strings: a JSON number would lose what was written.
+/// Exactly one of count, ratio, percent, text, money and choice; null where it is not stated, which is not zero. Decimals are strings: a JSON number would lose what was written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawValue {
@@ -76,14 +76,54 @@ struct RawValue {
     role: String,
     start_date: Option<NaiveDate>,
     end_date: Option<NaiveDate>,
-    count: Option<i64>,
-    ratio: Option<RawRatio>,
-    percent: Option<rust_decimal::Decimal>,
-    text: Option<String>,
+    /// For whoever fills the file in; not read.
+    #[serde(default, rename = "label")]
+    _label: String,
+    #[serde(default, deserialize_with = "stated")]
+    count: Stated<i64>,
+    #[serde(default, deserialize_with = "stated")]
+    ratio: Stated<RawRatio>,
+    #[serde(default, deserialize_with = "stated")]
+    percent: Stated<rust_decimal::Decimal>,
+    #[serde(default, deserialize_with = "stated")]
+    text: Stated<String>,
+    /// In đồng.
+    #[serde(default, deserialize_with = "stated")]
+    money: Stated<i64>,
+    #[serde(default, deserialize_with = "stated")]
+    choice: Stated<String>,
     qualifier: Option<String>,
     stated_percent: Option<rust_decimal::Decimal>,
     #[serde(default)]
     quote: String,
+}
+
+/// A key of a file: not there, null, or with a figure.
+type Stated<T> = Option<Option<T>>;
+
+fn stated<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Stated<T>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl RawValue {
+    /// One key is there, and null.
+    fn is_open(&self) -> bool {
+        fn key<T>(stated: &Stated<T>) -> Option<bool> {
+            stated.as_ref().map(Option::is_none)
+        }
+        let keys = [
+            key(&self.count),
+            key(&self.ratio),
+            key(&self.percent),
+            key(&self.text),
+            key(&self.money),
+            key(&self.choice),
+        ];
+        let mut keys = keys.into_iter().flatten();
+        (keys.next(), keys.next()) == (Some(true), None)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -101,6 +141,7 @@ fn actual() -> String {
 pub(crate) fn report(bytes: &[u8]) -> Result<ReportFile, Vec<String>> {
     let raw: Raw = json::document(bytes)?;
     let values = json::elements("values", raw.values, value);
+    let values = values.map(|values| values.into_iter().flatten().collect::<Vec<_>>());
     let (mut problems, mut places) = (Vec::new(), Vec::new());
     for (index, RawPeriod { period, place }) in raw.document.declared_periods.iter().enumerate() {
         match word("PLACE_", place, Place::from_str_name) {
@@ -146,7 +187,11 @@ pub(crate) fn report(bytes: &[u8]) -> Result<ReportFile, Vec<String>> {
     })
 }
 
-fn value(raw: RawValue) -> Result<pb::Value, String> {
+/// None for a figure that is null: nobody has stated it.
+fn value(raw: RawValue) -> Result<Option<pb::Value>, String> {
+    if raw.is_open() {
+        return Ok(None);
+    }
     let role = word("ROLE_", &raw.role, Role::from_str_name)
         .ok_or_else(|| format!("there is no role {:?}", raw.role))?;
     let qualifier = raw.qualifier.map(|text| {
@@ -155,18 +200,22 @@ fn value(raw: RawValue) -> Result<pb::Value, String> {
     });
     let qualifier = qualifier.transpose()?.unwrap_or_default();
     let figures = [
-        raw.count.map(Figure::Count),
-        raw.ratio.map(|RawRatio { numerator, denominator }| {
+        raw.count.flatten().map(Figure::Count),
+        raw.ratio.flatten().map(|RawRatio { numerator, denominator }| {
             Figure::Ratio(pb::Ratio { numerator, denominator })
         }),
-        raw.percent.map(|percent| Figure::Percent(pb_decimal(percent))),
-        raw.text.map(Figure::Text),
+        raw.percent.flatten().map(|percent| Figure::Percent(pb_decimal(percent))),
+        raw.text.flatten().map(Figure::Text),
+        raw.money.flatten().map(Figure::Money),
+        raw.choice.flatten().map(Figure::Choice),
     ];
     let mut figures = figures.into_iter().flatten();
     let (Some(figure), None) = (figures.next(), figures.next()) else {
-        return Err("has not exactly one of count, ratio, percent and text".to_owned());
+        return Err(
+            "has not exactly one of count, ratio, percent, text, money and choice".to_owned()
+        );
     };
-    Ok(pb::Value {
+    Ok(Some(pb::Value {
         indicator: raw.indicator,
         category: raw.category,
         role: role.into(),
@@ -176,7 +225,8 @@ fn value(raw: RawValue) -> Result<pb::Value, String> {
         qualifier: qualifier.into(),
         stated_percent: raw.stated_percent.map(|percent| Decimal { value: percent.to_string() }),
         quote: raw.quote,
-    })
+        ..pb::Value::default()
+    }))
 }
 
 #[cfg(test)]

@@ -329,9 +329,8 @@ fn backed_up() -> (TempDir, PathBuf) {
     let files = ran.json()["files"].as_array().unwrap().clone();
     let names: Vec<_> = files.iter().map(|file| file["name"].as_str().unwrap()).collect();
     // Consumers of events before owners, so that none is ahead.
-    let expected =
-        ["aggregation.db", "compliance.db", "submission.db", "registry.db", "issuer.pem"];
-    assert_eq!(names, expected);
+    let databases = ["aggregation.db", "compliance.db", "submission.db", "registry.db"];
+    assert_eq!(names, [&databases[..], &["issuer.pem", "receipt.pem"]].concat());
     let copy = folder.path().join("copy");
     (Arc::into_inner(folder).unwrap(), copy)
 }
@@ -373,7 +372,9 @@ fn only_a_whole_backup_is_restored_and_only_into_an_empty_folder() {
     // The default folder holds the data that was backed up; its key is the first thing in the way.
     refused(&["copy"], "nothing was restored");
     let other_key = ["copy", "--set", "auth.issuer_key=elsewhere/key.pem"];
-    refused(&other_key, "has to be an empty folder");
+    refused(&other_key, "receipt.pem is there already: nothing was restored");
+    let other_keys = [&other_key[..], &["--set", "submission.receipt_key=elsewhere/receipt.pem"]];
+    refused(&other_keys.concat(), "has to be an empty folder");
     refused(&["nowhere", "--data-dir", "new"], "is no whole backup");
 
     let database = copy.join("compliance.db");
@@ -403,6 +404,51 @@ fn only_a_whole_backup_is_restored_and_only_into_an_empty_folder() {
     // What a new file system has is no data.
     fs::create_dir_all(folder.path().join("new/lost+found")).unwrap();
     assert_eq!(run_in(folder.path(), &["restore", "copy", "--data-dir", "new"]).code, Some(0));
+}
+
+#[test]
+fn attached_files_are_in_a_backup_and_come_back_with_it() {
+    let (folder, copy) = backed_up();
+    fs::remove_dir_all(&copy).unwrap();
+    let data = folder.path().join("dunghan-data/attachments");
+    let id = "5b0c8a52-6d3c-4f0e-9d0b-0d8f1f5d2c11";
+    fs::create_dir_all(data.join("5b")).unwrap();
+    fs::write(data.join("5b").join(id), "%PDF-").unwrap();
+    // What is being written, and what somebody left there.
+    for other in [format!("{id}#1"), "notes.txt".to_owned()] {
+        fs::write(data.join("5b").join(other), "...").unwrap();
+    }
+    let ran = run_in(folder.path(), &["backup", "copy"]);
+    assert!(ran.table().contains("attachments: 1 files"), "{ran:?}");
+    let name = format!("attachments/5b/{id}");
+    let manifest = fs::read_to_string(copy.join("backup.json")).unwrap();
+    assert!(manifest.contains(&name) && !manifest.contains("notes"), "{manifest}");
+
+    let restore = |args: &[&str]| run_in(folder.path(), &[&["restore", "copy"], args].concat());
+    let to_s3 = "submission.attachments.location=s3://bao-cao";
+    let ran = restore(&["--data-dir", "new", "--set", to_s3]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("no folder to put them back into"), "{ran:?}");
+    for (changed, why) in [("%PDF+", "is not the file that was backed up"), ("%PDF-", "")] {
+        fs::write(copy.join(&name), changed).unwrap();
+        let ran = restore(&["--data-dir", "new"]);
+        assert!(ran.err.contains(why), "{ran:?}");
+        let left = fs::read_dir(folder.path().join("new")).unwrap().count();
+        assert_eq!((ran.code == Some(0), left == 0), (why.is_empty(), !why.is_empty()), "{ran:?}");
+    }
+    let file = folder.path().join("new").join(&name);
+    assert_eq!(fs::read(&file).unwrap(), b"%PDF-");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
+
+    let elsewhere = "submission.attachments.location=files";
+    fs::create_dir(folder.path().join("files")).unwrap();
+    fs::write(folder.path().join("files/mine"), "...").unwrap();
+    let ran = restore(&["--data-dir", "other", "--set", elsewhere]);
+    assert!(ran.err.contains("files has to be an empty folder"), "{ran:?}");
+    fs::remove_file(folder.path().join("files/mine")).unwrap();
+    assert_eq!(restore(&["--data-dir", "other", "--set", elsewhere]).code, Some(0));
+    assert!(folder.path().join("files/5b").join(id).exists());
 }
 
 #[test]

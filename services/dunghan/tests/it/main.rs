@@ -14,5 +14,6 @@ mod manifests;
 mod operations;
 mod owed;
 mod regimes;
+mod reports;
 mod serve;
 mod units;

@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 use dunghan_calendar::{Family, Frequency, Period};
+use dunghan_hierarchy::{Hierarchy, Level, UnitId};
 
 use super::report::Asked;
 
@@ -12,6 +13,31 @@ pub enum Recurrence {
     Every(Frequency),
     /// Once.
     Once(Period),
+}
+
+/// To whom reports go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// One unit.
+    Unit(UnitId),
+    /// The unit of that level above the one that reports.
+    Above(Level),
+    /// The unit directly above the one that reports.
+    Parent,
+}
+
+impl Receiver {
+    fn of(self, unit: UnitId, day: NaiveDate, hierarchy: &Hierarchy) -> Option<UnitId> {
+        let level = |above: &UnitId| hierarchy.unit(*above, day).map(|view| view.version.level);
+        match self {
+            Self::Unit(receiver) => Some(receiver),
+            Self::Parent => hierarchy.ancestors(unit, day).first().copied(),
+            Self::Above(wanted) => {
+                let mut above = hierarchy.ancestors(unit, day).into_iter();
+                above.find(|above| level(above) == Some(wanted))
+            }
+        }
+    }
 }
 
 /// A rule by which units owe reports.
@@ -31,6 +57,10 @@ pub struct Regime {
     pub from: NaiveDate,
     /// Last day in force.
     pub through: Option<NaiveDate>,
+    /// How many levels of review it asks for, 0 to 2.
+    pub review_levels: u8,
+    /// To whom the reports go: of those who owe first, and of those who send on. Agencies that are no units here are left out.
+    pub receivers: Vec<Receiver>,
 }
 
 /// Why a report for a period cannot be begun.
@@ -48,6 +78,25 @@ pub enum NotAsked {
 }
 
 impl Regime {
+    /// To whom the report of this unit goes, as of the cut-off day: no unit stands there twice, and the unit itself does not.
+    ///
+    /// Who owes in which tier is not known here. A unit's own receiver is among them, and what is sent on by others never
+    /// arrives under this unit's code.
+    pub fn received_by(
+        &self,
+        unit: UnitId,
+        cut_off: NaiveDate,
+        hierarchy: &Hierarchy,
+    ) -> Vec<UnitId> {
+        let mut receivers = Vec::new();
+        for receiver in self.receivers.iter().filter_map(|one| one.of(unit, cut_off, hierarchy)) {
+            if receiver != unit && !receivers.contains(&receiver) {
+                receivers.push(receiver);
+            }
+        }
+        receivers
+    }
+
     /// What it asks for this period. In force is what counts on the cut-off day; a report can be begun with the window.
     pub fn asks(&self, period: Period, today: NaiveDate) -> Result<Asked, NotAsked> {
         let window = period.window(self.family);
@@ -69,6 +118,8 @@ impl Regime {
             form: self.form.clone(),
             window,
             cut_off_as_declared: self.cut_off_as_declared,
+            review_levels: self.review_levels,
+            receivers: Vec::new(),
         })
     }
 }
@@ -90,6 +141,8 @@ mod tests {
             cut_off_as_declared: false,
             from: date("2026-01-14"),
             through: Some(date("2026-06-14")),
+            review_levels: 0,
+            receivers: vec![Receiver::Parent],
         }
     }
 
@@ -119,6 +172,62 @@ mod tests {
         );
         let other = "2023-01-01--2024-05-30".parse().unwrap();
         assert_eq!(regime.asks(other, today), Err(NotAsked::NotOfRegime));
+    }
+
+    #[test]
+    fn a_report_goes_to_the_unit_that_is_named_or_to_the_one_above_on_the_cut_off_day() {
+        use dunghan_hierarchy::{Kind, UnitHistory, Validity, Version};
+        let id = |code: &str| UnitId::new("test", code, None);
+        let reform = date("2025-07-01");
+        let version = |parent: Option<&str>, level, validity| Version {
+            validity,
+            display_name: "Đơn vị".to_owned(),
+            kind: Kind::Other,
+            level,
+            parent: parent.map(id),
+        };
+        let unit =
+            |code: &str, versions| UnitHistory { id: id(code), versions, identifiers: vec![] };
+        let units = vec![
+            unit("province", vec![version(None, Level::Province, Validity::OPEN)]),
+            unit("department", vec![version(Some("province"), Level::Department, Validity::OPEN)]),
+            unit(
+                "district",
+                vec![version(Some("province"), Level::District, Validity::before(reform))],
+            ),
+            unit(
+                "commune",
+                vec![
+                    version(Some("district"), Level::Commune, Validity::before(reform)),
+                    version(Some("province"), Level::Commune, Validity::since(reform)),
+                ],
+            ),
+        ];
+        let hierarchy = Hierarchy::build(1, units).unwrap();
+        use Receiver::{Above, Parent, Unit};
+        let department = Unit(id("department"));
+        for (unit, day, receivers, expected) in [
+            ("commune", "2025-06-14", vec![Parent], vec!["district"]),
+            ("commune", "2025-07-14", vec![Parent], vec!["province"]),
+            ("commune", "2025-06-14", vec![Above(Level::Province)], vec!["province"]),
+            ("commune", "2025-06-14", vec![department], vec!["department"]),
+            // Of several tiers each once, and whoever is one of them does not send to itself.
+            (
+                "commune",
+                "2025-07-14",
+                vec![Parent, Above(Level::Province), department],
+                vec!["province", "department"],
+            ),
+            ("department", "2025-07-14", vec![department, Parent], vec!["province"]),
+            ("province", "2025-07-14", vec![Parent, Above(Level::District)], vec![]),
+            ("commune", "2025-07-14", vec![Above(Level::District)], vec![]),
+            ("commune", "2025-07-14", vec![], vec![]),
+        ] {
+            let regime = Regime { receivers: receivers.clone(), ..monthly() };
+            let received_by = regime.received_by(id(unit), date(day), &hierarchy);
+            let expected: Vec<_> = expected.into_iter().map(id).collect();
+            assert_eq!(received_by, expected, "{unit} on {day} by {receivers:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! A report's life: a draft that may be edited, then handed over and fixed. Its unit may take it back, and whoever supervises
-//! it may send it back to be mended; then it is edited and handed over again.
+//! A report's life: a draft that may be edited, then handed over and fixed, then accepted at as many levels of review as its
+//! regime asks for. Until the last of them its unit may take it back, and whoever supervises it may send it back to be mended
+//! at any time; then it is edited and handed over again, and reviewed anew.
 //!
 //! When it was first received fixes the timeliness: what is handed over again after it was sent back keeps that time. Only
 //! by taking the report back does its unit give it up.
@@ -13,9 +14,9 @@ use dunghan_hierarchy::UnitId;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::check;
+use super::arrival;
+use super::check::{self, Against};
 use super::finding::{Finding, Severity};
-use super::form::Form;
 use super::value::Value;
 
 /// `units/{unit}/reports/{report}`: a report never moves.
@@ -64,6 +65,11 @@ pub struct Asked {
     pub window: Window,
     /// The cut-off is what the report declares, not the window's.
     pub cut_off_as_declared: bool,
+    /// How many levels of review it asks for, 0 to 2.
+    pub review_levels: u8,
+    /// The units to which the report goes, at whichever of them it arrives; none where those are no units here, or were not
+    /// yet kept when the report was begun.
+    pub receivers: Vec<UnitId>,
 }
 
 /// Where in a text a period is named.
@@ -115,6 +121,60 @@ pub struct Content {
     pub declared_cut_off: Option<NaiveDate>,
     /// The agency that hands it over, where that is not the unit itself.
     pub submitting_unit: Option<UnitId>,
+    /// Nothing occurred in the period: there are no figures.
+    pub nil: bool,
+    /// Answers to findings.
+    pub justifications: Vec<Justification>,
+    /// The files on it.
+    pub files: Vec<AttachedFile>,
+}
+
+impl Content {
+    /// Nothing but the head, and the files: nothing occurred.
+    #[must_use]
+    pub fn nil(self) -> Self {
+        let Self { document, declared_cut_off, submitting_unit, files, .. } = self;
+        Self { document, declared_cut_off, submitting_unit, nil: true, files, ..Self::default() }
+    }
+
+    /// With what the checks say of it. Answers to findings that it does not have are dropped: what they were about was mended.
+    fn checked<'a>(
+        mut self,
+        against: impl Into<Against<'a>>,
+        asked: &Asked,
+    ) -> (Self, Vec<Finding>) {
+        let findings = check::findings(against, asked, &mut self);
+        let there = |answer: &Justification| findings.iter().any(|one| one.key == answer.finding);
+        self.justifications.retain(there);
+        (self, findings)
+    }
+
+    /// Says neither figures nor text.
+    pub fn is_bare(&self) -> bool {
+        self.values.is_empty() && self.narrative.trim().is_empty()
+    }
+}
+
+/// An answer of the unit to a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Justification {
+    /// The finding's key.
+    pub finding: String,
+    /// Why it is right so.
+    pub text: String,
+}
+
+/// A file on a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedFile {
+    /// Which.
+    pub id: Uuid,
+    /// Without any folder.
+    pub file_name: String,
+    /// In bytes.
+    pub size: u64,
+    /// In lower-case hexadecimal.
+    pub sha256: String,
 }
 
 /// Where a receive time was seen that is not this server's.
@@ -147,6 +207,15 @@ pub struct Asserted {
     pub evidence: Evidence,
 }
 
+/// That the report's document arrived where it goes, as a document system says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// The arrival number.
+    pub number: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
 /// That something was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -165,6 +234,20 @@ pub struct SentBack {
     pub due: DateTime<Utc>,
 }
 
+/// That a level of review accepted what stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acceptance {
+    /// From 1.
+    pub level: u8,
+    /// Who.
+    pub author: String,
+    /// When.
+    #[serde(with = "chrono::serde::ts_microseconds")]
+    pub at: DateTime<Utc>,
+    /// What they had to say; may be empty.
+    pub comment: String,
+}
+
 /// Where a report stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
@@ -178,6 +261,19 @@ pub enum State {
         last: Receipt,
         /// Who handed it over.
         submitter: String,
+        /// Who accepted it so far, from the first level on; a level is left, or none is asked for.
+        acceptances: Vec<Acceptance>,
+    },
+    /// Handed over, and accepted at every level.
+    Accepted {
+        /// As in `Submitted`.
+        first: Receipt,
+        /// As in `Submitted`.
+        last: Receipt,
+        /// As in `Submitted`.
+        submitter: String,
+        /// Who accepted it; one for each level.
+        acceptances: Vec<Acceptance>,
     },
     /// Sent back, and not handed over again.
     Returned {
@@ -197,6 +293,8 @@ pub enum Stage {
     Draft,
     /// As [`State::Submitted`].
     Submitted,
+    /// As [`State::Accepted`].
+    Accepted,
     /// As [`State::Returned`].
     Returned,
 }
@@ -237,6 +335,10 @@ pub struct Report {
     pub version: i64,
     /// How often it was handed over.
     pub revision: i32,
+    /// When its unit took it back last, if it did: what had arrived before was taken back with it.
+    pub taken_back: Option<DateTime<Utc>>,
+    /// The arrival that it is matched with; others keep it up, beside the versions.
+    pub arrival: Option<Arrived>,
 }
 
 /// What was done to a report.
@@ -278,6 +380,13 @@ pub enum Deed {
         /// It has to be there again before this.
         due: DateTime<Utc>,
     },
+    /// A level of review accepted it.
+    Accepted {
+        /// From 1.
+        level: u8,
+        /// What they had to say; may be empty.
+        comment: String,
+    },
 }
 
 /// It was handed over before.
@@ -318,6 +427,48 @@ pub struct NotHandedOver {
     pub name: ReportName,
 }
 
+/// It was accepted at every level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} was accepted")]
+pub struct AlreadyAccepted {
+    /// Which.
+    pub name: ReportName,
+}
+
+/// Why a report cannot be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotWithdrawn {
+    /// It is a draft.
+    #[error(transparent)]
+    NotHandedOver(#[from] NotHandedOver),
+    /// It is no longer the unit's alone.
+    #[error(transparent)]
+    Accepted(#[from] AlreadyAccepted),
+}
+
+/// Why a report cannot be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAccepted {
+    /// Its regime does not ask for review.
+    #[error("the regime of {name} asks for no review")]
+    NoReview {
+        /// Which.
+        name: ReportName,
+    },
+    /// It is a draft, or was sent back.
+    #[error(transparent)]
+    NotHandedOver(#[from] NotHandedOver),
+    /// No level is left.
+    #[error(transparent)]
+    Already(#[from] AlreadyAccepted),
+    /// Two pairs of eyes are asked for.
+    #[error("whoever handed {name} over, or accepted it before, cannot accept it")]
+    SameReviewer {
+        /// Which.
+        name: ReportName,
+    },
+}
+
 /// Why a report cannot be sent back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotReturned {
@@ -334,14 +485,14 @@ pub enum NotReturned {
 
 impl Report {
     /// A draft, checked.
-    pub fn begin(
+    pub fn begin<'a>(
         name: ReportName,
         asked: Asked,
         content: Content,
-        form: &Form,
+        against: impl Into<Against<'a>>,
         now: DateTime<Utc>,
     ) -> Self {
-        let findings = check::findings(form, &asked, &content);
+        let (content, findings) = content.checked(against, &asked);
         Self {
             name,
             asked,
@@ -352,28 +503,30 @@ impl Report {
             update_time: now,
             version: 1,
             revision: 0,
+            taken_back: None,
+            arrival: None,
         }
     }
 
     /// The report with other content, checked anew. While it is handed over its content is fixed.
-    pub fn edit(
+    pub fn edit<'a>(
         self,
         content: Content,
-        form: &Form,
+        against: impl Into<Against<'a>>,
         now: DateTime<Utc>,
     ) -> Result<Self, AlreadySubmitted> {
         self.must_be_editable()?;
-        let findings = check::findings(form, &self.asked, &content);
+        let (content, findings) = content.checked(against, &self.asked);
         Ok(Self { content, findings, ..self.moved(now) })
     }
 
-    /// The report as handed over: received now, or when and where an importer asserts it was. If it was sent back, the first
-    /// time that it was received stands.
+    /// The report as handed over: received when and where an importer asserts it was, or else when its document arrived, or else
+    /// now. If it was sent back, the first time that it was received stands.
     ///
     /// Blocking findings are those of the checks as they are now, not as they were when the report was saved.
-    pub fn submit(
-        self,
-        form: &Form,
+    pub fn submit<'a>(
+        mut self,
+        against: impl Into<Against<'a>>,
         asserted: Option<Asserted>,
         submitter: &str,
         now: DateTime<Utc>,
@@ -381,14 +534,14 @@ impl Report {
         self.must_be_editable()?;
         let opens = self.asked.window.first;
         let last = match asserted {
-            None => Receipt { at: now, evidence: None },
+            None => self.received(now),
             Some(asserted) if asserted.at > now => return Err(NotSubmitted::ReceiptInFuture),
             Some(asserted) if asserted.at < zone::start_of(opens) => {
                 return Err(NotSubmitted::ReceiptBeforePeriod { first: opens });
             }
             Some(Asserted { at, evidence }) => Receipt { at, evidence: Some(evidence) },
         };
-        let findings = check::findings(form, &self.asked, &self.content);
+        let findings = check::findings(against, &self.asked, &mut self.content);
         let blocking: Vec<_> = findings
             .iter()
             .filter(|finding| finding.severity == Severity::Blocking)
@@ -399,11 +552,47 @@ impl Report {
         }
         let first = match &self.state {
             State::Returned { first, .. } => first.clone(),
-            State::Draft | State::Submitted { .. } => last.clone(),
+            State::Draft | State::Submitted { .. } | State::Accepted { .. } => last.clone(),
         };
-        let state = State::Submitted { first, last, submitter: submitter.to_owned() };
+        let submitter = submitter.to_owned();
+        let state = State::Submitted { first, last, submitter, acceptances: Vec::new() };
         let revision = self.revision + 1;
         Ok(Self { findings, state, revision, ..self.moved(now) })
+    }
+
+    /// That it is received, if nobody asserts when: when its document arrived, as far as that lies in the window and not ahead of
+    /// now, and no other hand stood between. What arrived before the report was sent back or taken back is not what is handed
+    /// over now.
+    fn received(&self, now: DateTime<Utc>) -> Receipt {
+        let back = match &self.state {
+            State::Returned { back, .. } => Some(back.at).max(self.taken_back),
+            State::Draft | State::Submitted { .. } | State::Accepted { .. } => self.taken_back,
+        };
+        let counts = |arrival: &&Arrived| {
+            let in_window = zone::start_of(self.asked.window.first) <= arrival.at;
+            in_window && arrival.at <= now && back.is_none_or(|back| back < arrival.at)
+        };
+        match self.arrival.as_ref().filter(counts) {
+            None => Receipt { at: now, evidence: None },
+            Some(Arrived { number, at }) => {
+                let (kind, reference) = (EvidenceKind::DocumentSystem, number.clone());
+                Receipt { at: *at, evidence: Some(Evidence { kind, reference }) }
+            }
+        }
+    }
+
+    /// The report as handed over with nothing in it but its head: nothing occurred. What it said before is not kept.
+    ///
+    /// `content` is the head; what else is in it does not count.
+    pub fn submit_nil<'a>(
+        self,
+        content: Content,
+        against: impl Into<Against<'a>>,
+        asserted: Option<Asserted>,
+        submitter: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Self, NotSubmitted> {
+        Self { content: content.nil(), ..self }.submit(against, asserted, submitter, now)
     }
 
     /// The draft that the report is again when its unit has taken it back. It counts as never received.
@@ -412,16 +601,53 @@ impl Report {
         author: &str,
         reason: String,
         now: DateTime<Utc>,
-    ) -> Result<(Self, Act), NotHandedOver> {
-        if self.stage() == Stage::Draft {
-            return Err(NotHandedOver { name: self.name });
+    ) -> Result<(Self, Act), NotWithdrawn> {
+        match self.stage() {
+            Stage::Draft => return Err(NotHandedOver { name: self.name }.into()),
+            Stage::Accepted => return Err(AlreadyAccepted { name: self.name }.into()),
+            Stage::Submitted | Stage::Returned => {}
         }
-        let draft = Self { state: State::Draft, ..self.moved(now) };
+        let draft = Self { state: State::Draft, taken_back: Some(now), ..self.moved(now) };
         let act = draft.act(author, Deed::Withdrawn { reason });
         Ok((draft, act))
     }
 
-    /// The report sent back to be mended: it has to be there again by the end of `due_date` in Viet Nam.
+    /// The report accepted at the next level of review, by somebody who had no hand in it before.
+    pub fn accept(
+        self,
+        reviewer: &str,
+        comment: String,
+        now: DateTime<Utc>,
+    ) -> Result<(Self, Act), NotAccepted> {
+        let (name, levels) = (self.name, self.asked.review_levels);
+        if levels == 0 {
+            return Err(NotAccepted::NoReview { name });
+        }
+        let (first, last, submitter, mut acceptances) = match self.state.clone() {
+            State::Draft | State::Returned { .. } => return Err(NotHandedOver { name }.into()),
+            State::Accepted { .. } => return Err(AlreadyAccepted { name }.into()),
+            State::Submitted { first, last, submitter, acceptances } => {
+                (first, last, submitter, acceptances)
+            }
+        };
+        if submitter == reviewer || acceptances.iter().any(|before| before.author == reviewer) {
+            return Err(NotAccepted::SameReviewer { name });
+        }
+        let level = acceptances.last().map_or(0, |before| before.level) + 1;
+        let (author, said) = (reviewer.to_owned(), comment.clone());
+        acceptances.push(Acceptance { level, author, at: now, comment: said });
+        let state = if level < levels {
+            State::Submitted { first, last, submitter, acceptances }
+        } else {
+            State::Accepted { first, last, submitter, acceptances }
+        };
+        let accepted = Self { state, ..self.moved(now) };
+        let act = accepted.act(reviewer, Deed::Accepted { level, comment });
+        Ok((accepted, act))
+    }
+
+    /// The report sent back to be mended: it has to be there again by the end of `due_date` in Viet Nam. That it was accepted
+    /// is void then.
     pub fn send_back(
         self,
         author: &str,
@@ -429,7 +655,9 @@ impl Report {
         due_date: NaiveDate,
         now: DateTime<Utc>,
     ) -> Result<(Self, Act), NotReturned> {
-        let State::Submitted { first, submitter, .. } = self.state.clone() else {
+        let (State::Submitted { first, submitter, .. } | State::Accepted { first, submitter, .. }) =
+            self.state.clone()
+        else {
             return Err(NotHandedOver { name: self.name }.into());
         };
         let today = zone::civil_date(now);
@@ -444,7 +672,7 @@ impl Report {
         Ok((returned, act))
     }
 
-    fn moved(self, now: DateTime<Utc>) -> Self {
+    pub(super) fn moved(self, now: DateTime<Utc>) -> Self {
         Self { version: self.version + 1, update_time: now, ..self }
     }
 
@@ -460,11 +688,17 @@ impl Report {
         }
     }
 
-    /// The act by which the report was handed over; none where it is not. Nothing is written to it in this state, so it tells
-    /// all of that itself.
+    /// The act by which the report was handed over, while that is the last that was done to it: it tells all of that itself
+    /// then. None where it is not handed over, and where it was accepted since.
     pub fn hand_over(&self) -> Option<Act> {
-        let State::Submitted { last, submitter, .. } = &self.state else { return None };
-        let report = Box::new(self.clone());
+        let State::Submitted { last, submitter, acceptances, .. } = &self.state else {
+            return None;
+        };
+        if !acceptances.is_empty() {
+            return None;
+        }
+        // What is noted beside a report is of now, whichever revision stands.
+        let report = Box::new(Self { taken_back: None, arrival: None, ..self.clone() });
         let deed = Deed::HandedOver { evidence: last.evidence.clone(), report };
         Some(Act { at: last.at, ..self.act(submitter, deed) })
     }
@@ -474,14 +708,40 @@ impl Report {
         match self.state {
             State::Draft => Stage::Draft,
             State::Submitted { .. } => Stage::Submitted,
+            State::Accepted { .. } => Stage::Accepted,
             State::Returned { .. } => Stage::Returned,
+        }
+    }
+
+    /// When it was first received, by what stands; none for a draft.
+    pub fn first(&self) -> Option<&Receipt> {
+        match &self.state {
+            State::Draft => None,
+            State::Submitted { first, .. }
+            | State::Accepted { first, .. }
+            | State::Returned { first, .. } => Some(first),
+        }
+    }
+
+    /// By which its document is matched with an arrival.
+    pub fn document_keys(&self) -> [Option<Uuid>; 2] {
+        arrival::keys(self.name.unit, &self.content)
+    }
+
+    /// At which levels of review what stands was accepted.
+    pub fn acceptances(&self) -> &[Acceptance] {
+        match &self.state {
+            State::Draft | State::Returned { .. } => &[],
+            State::Submitted { acceptances, .. } | State::Accepted { acceptances, .. } => {
+                acceptances
+            }
         }
     }
 
     pub(crate) fn must_be_editable(&self) -> Result<(), AlreadySubmitted> {
         match &self.state {
             State::Draft | State::Returned { .. } => Ok(()),
-            State::Submitted { first, .. } => {
+            State::Submitted { first, .. } | State::Accepted { first, .. } => {
                 Err(AlreadySubmitted { name: self.name, at: first.at })
             }
         }
@@ -511,6 +771,7 @@ mod tests {
             qualifier: Qualifier::Exact,
             stated_percent: None,
             quote: String::new(),
+            discrepancy: None,
         }
     }
 
@@ -523,6 +784,8 @@ mod tests {
             form: "cds-1".to_owned(),
             window: period.window(Family::Nd09),
             cut_off_as_declared: false,
+            review_levels: 0,
+            receivers: Vec::new(),
         };
         let name = ReportName { unit: UnitId::from_uuid(Uuid::nil()), report: Uuid::nil() };
         let content = Content { values, ..Content::default() };
@@ -555,7 +818,12 @@ mod tests {
         let now = draft.create_time + TimeDelta::hours(1);
         let report = draft.submit(form, None, "lan", now).unwrap();
         let first = Receipt { at: now, evidence: None };
-        let state = State::Submitted { last: first.clone(), first, submitter: "lan".to_owned() };
+        let state = State::Submitted {
+            last: first.clone(),
+            first,
+            submitter: "lan".to_owned(),
+            acceptances: Vec::new(),
+        };
         assert_eq!(report.state, state);
         assert_eq!((report.version, report.revision), (2, 1));
         let already = AlreadySubmitted { name: report.name, at: now };
@@ -611,10 +879,7 @@ mod tests {
     }
 
     fn first_received(report: &Report) -> Option<DateTime<Utc>> {
-        match &report.state {
-            State::Draft => None,
-            State::Submitted { first, .. } | State::Returned { first, .. } => Some(first.at),
-        }
+        report.first().map(|first| first.at)
     }
 
     #[test]
@@ -648,7 +913,12 @@ mod tests {
         let report = report.submit(form, asserted.clone(), "hoa", received + hour * 4).unwrap();
         let Asserted { at, evidence } = asserted.unwrap();
         let last = Receipt { at, evidence: Some(evidence) };
-        let state = State::Submitted { first, last: last.clone(), submitter: "hoa".to_owned() };
+        let state = State::Submitted {
+            first,
+            last: last.clone(),
+            submitter: "hoa".to_owned(),
+            acceptances: Vec::new(),
+        };
         assert_eq!((&report.state, report.version, report.revision), (&state, 5, 2));
         let act = report.hand_over().unwrap();
         assert_eq!((act.at, act.recorded, act.author.as_str()), (at, received + hour * 4, "hoa"));
@@ -685,12 +955,13 @@ mod tests {
         let not_handed_over = NotHandedOver { name };
         let not_returned = Err(NotReturned::NotHandedOver(not_handed_over));
         assert_eq!(send_back(draft.clone()), not_returned);
-        assert_eq!(draft.clone().withdraw("lan", String::new(), now), Err(not_handed_over));
+        let not_withdrawn = Err(NotWithdrawn::NotHandedOver(not_handed_over));
+        assert_eq!(draft.clone().withdraw("lan", String::new(), now), not_withdrawn);
         let (report, _) = send_back(draft.submit(form, None, "lan", now).unwrap()).unwrap();
         assert_eq!(send_back(report.clone()), not_returned);
         let (report, _) = report.withdraw("lan", String::new(), now).unwrap();
         assert_eq!(send_back(report.clone()), not_returned);
-        assert_eq!(report.withdraw("lan", String::new(), now), Err(not_handed_over));
+        assert_eq!(report.withdraw("lan", String::new(), now), not_withdrawn);
     }
 
     #[test]
@@ -707,6 +978,124 @@ mod tests {
         assert_eq!(back, SentBack { at: ends - tick, due: ends });
         let today = "2026-05-21".parse().unwrap();
         assert_eq!(send_back(ends), Err(NotReturned::DueInPast { today }));
+    }
+
+    /// A report that was handed over by Lan under a regime with that many levels of review.
+    fn reviewed(levels: u8) -> (Report, Forms) {
+        let (mut draft, forms) = may_2026(vec![value()]);
+        draft.asked.review_levels = levels;
+        let now = draft.create_time;
+        (draft.submit(forms.get("cds-1").unwrap(), None, "lan", now).unwrap(), forms)
+    }
+
+    fn accept(report: Report, who: &str) -> Result<Report, NotAccepted> {
+        let now = report.update_time + TimeDelta::hours(1);
+        report.accept(who, format!("{who} xem"), now).map(|(report, _)| report)
+    }
+
+    #[test]
+    fn a_report_is_accepted_level_by_level_and_is_received_when_it_was() {
+        for levels in [1, 2] {
+            let (mut report, _) = reviewed(levels);
+            let (first, revision) = (report.first().cloned(), report.revision);
+            for level in 1..=levels {
+                let (version, who) = (report.version, ["hoa", "minh"][usize::from(level) - 1]);
+                let now = report.update_time + TimeDelta::hours(1);
+                let (accepted, act) = report.accept(who, "Đạt.".to_owned(), now).unwrap();
+                let deed = Deed::Accepted { level, comment: "Đạt.".to_owned() };
+                assert_eq!((act.version, act.revision, act.at), (version + 1, revision, now));
+                assert_eq!((act.author.as_str(), act.deed), (who, deed));
+                let stage = if level < levels { Stage::Submitted } else { Stage::Accepted };
+                assert_eq!((accepted.stage(), accepted.hand_over()), (stage, None));
+                assert_eq!((accepted.first(), accepted.revision), (first.as_ref(), revision));
+                let author = who.to_owned();
+                let acceptance =
+                    Acceptance { level, author, at: now, comment: "Đạt.".to_owned() };
+                assert_eq!(accepted.acceptances().last(), Some(&acceptance));
+                assert_eq!(accepted.acceptances().len(), usize::from(level));
+                report = accepted;
+            }
+            let name = report.name;
+            assert_eq!(accept(report, "lien"), Err(AlreadyAccepted { name }.into()));
+        }
+    }
+
+    #[test]
+    fn nobody_accepts_what_they_handed_over_or_accepted_before() {
+        let (report, _) = reviewed(2);
+        let same = Err(NotAccepted::SameReviewer { name: report.name });
+        assert_eq!(accept(report.clone(), "lan"), same);
+        let once = accept(report, "hoa").unwrap();
+        assert_eq!(accept(once.clone(), "hoa"), same);
+        assert_eq!(accept(once.clone(), "lan"), same);
+        assert_eq!(accept(once, "minh").unwrap().stage(), Stage::Accepted);
+    }
+
+    #[test]
+    fn only_what_is_handed_over_under_a_regime_with_review_is_accepted() {
+        let (report, _) = reviewed(0);
+        let name = report.name;
+        assert_eq!(accept(report, "hoa"), Err(NotAccepted::NoReview { name }));
+        let (report, _) = reviewed(1);
+        let not_handed_over = Err(NotHandedOver { name }.into());
+        let now = report.update_time;
+        let (draft, _) = report.clone().withdraw("lan", String::new(), now).unwrap();
+        assert_eq!(accept(draft, "hoa"), not_handed_over);
+        let day = "2026-05-20".parse().unwrap();
+        let (back, _) = report.send_back("hoa", String::new(), day, now).unwrap();
+        assert_eq!(accept(back, "hoa"), not_handed_over);
+    }
+
+    #[test]
+    fn what_is_accepted_is_not_taken_back_and_sent_back_it_is_reviewed_anew() {
+        let (report, forms) = reviewed(2);
+        let form = forms.get("cds-1").unwrap();
+        let (name, now) = (report.name, report.update_time + TimeDelta::hours(9));
+        let once = accept(report.clone(), "hoa").unwrap();
+        let twice = accept(once.clone(), "minh").unwrap();
+        let withdrawn = twice.clone().withdraw("lan", String::new(), now);
+        assert_eq!(withdrawn, Err(AlreadyAccepted { name }.into()));
+        assert_eq!(
+            twice.clone().edit(Content::default(), form, now),
+            Err(AlreadySubmitted { name, at: report.update_time })
+        );
+        // A level is left: it is the unit's still.
+        let (draft, _) = once.clone().withdraw("lan", String::new(), now).unwrap();
+        assert_eq!((draft.acceptances(), draft.first()), (&[][..], None));
+
+        let day = "2026-05-20".parse().unwrap();
+        for accepted in [once, twice] {
+            let (back, _) = accepted.send_back("chi", String::new(), day, now).unwrap();
+            assert_eq!((back.acceptances(), back.first()), (&[][..], report.first()));
+            let again = back.submit(form, None, "hoa", now).unwrap();
+            assert_eq!((again.acceptances(), again.revision), (&[][..], 2));
+            assert_eq!(again.first(), report.first());
+            // It is another who handed over now.
+            let same = Err(NotAccepted::SameReviewer { name });
+            assert_eq!(accept(again.clone(), "hoa"), same);
+            accept(accept(again, "lan").unwrap(), "minh").unwrap();
+        }
+    }
+
+    #[test]
+    fn that_nothing_occurred_is_handed_over_with_the_head_alone() {
+        let (draft, forms) = may_2026(vec![value()]);
+        let form = forms.get("cds-1").unwrap();
+        let now = draft.create_time;
+        let document = Document { number: "7".to_owned(), ..Document::default() };
+        let says = Content {
+            document: document.clone(),
+            declared_cut_off: "2026-05-14".parse().ok(),
+            narrative: "Không phát sinh.".to_owned(),
+            ..draft.content.clone()
+        };
+        let report = draft.submit_nil(says, form, None, "lan", now).unwrap();
+        let declared_cut_off = "2026-05-14".parse().ok();
+        let kept = Content { document, declared_cut_off, nil: true, ..Content::default() };
+        assert_eq!(report.content, kept);
+        assert_eq!((report.stage(), report.version, report.revision), (Stage::Submitted, 2, 1));
+        let again = report.submit_nil(Content::default(), form, None, "lan", now);
+        assert!(matches!(again, Err(NotSubmitted::Already(_))), "{again:?}");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::finding::Discrepancy;
+
 /// Whether the figure says what is, what is wanted, or is there for context only.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
@@ -21,6 +23,17 @@ pub enum Role {
     Target,
     /// Mentioned in passing.
     Context,
+}
+
+impl Role {
+    /// As it is kept.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Actual => "actual",
+            Self::Target => "target",
+            Self::Context => "context",
+        }
+    }
 }
 
 /// How exact the figure claims to be.
@@ -132,7 +145,7 @@ impl Ratio {
 }
 
 /// What is stated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Figure {
     /// A number of things.
@@ -141,6 +154,12 @@ pub enum Figure {
     Ratio(Ratio),
     /// A percentage without its parts.
     Percent(Percent),
+    /// An amount in đồng.
+    Money(u64),
+    /// A text.
+    Text(String),
+    /// One of the choices of its indicator.
+    Choice(String),
 }
 
 /// What tells a figure from the others of its report.
@@ -187,18 +206,21 @@ pub struct Value {
     pub stated_percent: Option<Percent>,
     /// The sentence it came from.
     pub quote: String,
+    /// How the stated percentage stands to its parts, as the checks found it; not something that the report says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discrepancy: Option<Discrepancy>,
 }
 
 impl Value {
-    /// The number of things, where one is stated exactly: the count, or the part of a ratio.
+    /// The number that is stated exactly: the count, the part of a ratio, or the amount.
     pub(crate) fn exact_count(&self) -> Option<u64> {
         if self.qualifier != Qualifier::Exact {
             return None;
         }
-        match self.figure {
-            Figure::Count(count) => Some(count),
+        match &self.figure {
+            Figure::Count(count) | Figure::Money(count) => Some(*count),
             Figure::Ratio(ratio) => Some(ratio.part()),
-            Figure::Percent(_) => None,
+            Figure::Percent(_) | Figure::Text(_) | Figure::Choice(_) => None,
         }
     }
 }
@@ -238,6 +260,26 @@ mod tests {
         assert!(Ratio::new(0, 0).is_some());
         assert!(Ratio::new(85, 85).is_some());
         assert!(Ratio::new(86, 85).is_none());
+    }
+
+    #[test]
+    fn a_figure_is_read_as_it_was_always_kept() {
+        let ratio = Ratio::new(1, 2).unwrap();
+        for (json, figure) in [
+            (r#"{"count":5}"#, Figure::Count(5)),
+            (r#"{"ratio":{"part":1,"whole":2}}"#, Figure::Ratio(ratio)),
+            (r#"{"percent":"84.50"}"#, Figure::Percent("84.50".parse().unwrap())),
+            (r#"{"money":1500000}"#, Figure::Money(1_500_000)),
+            (r#"{"text":"Không có."}"#, Figure::Text("Không có.".to_owned())),
+            (r#"{"choice":"Có"}"#, Figure::Choice("Có".to_owned())),
+        ] {
+            assert_eq!(serde_json::to_string(&figure).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Figure>(json).unwrap(), figure);
+        }
+        let kept = r#"{"indicator":"a","category":"","role":"actual","start":null,"end":null,
+            "figure":{"count":5},"qualifier":"exact","stated_percent":null,"quote":""}"#;
+        let value: Value = serde_json::from_str(kept).unwrap();
+        assert_eq!((value.figure, value.discrepancy), (Figure::Count(5), None));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use dunghan_calendar::{Family, Frequency, Period, zone};
 use rust_decimal::Decimal;
 
+use super::value::{Figure, Qualifier, Value};
+
 /// 17.236
 pub(crate) fn number(n: impl Into<i128>) -> String {
     let n = n.into();
@@ -23,6 +25,29 @@ pub(crate) fn number(n: impl Into<i128>) -> String {
 /// 99,59
 pub(crate) fn decimal(value: Decimal) -> String {
     value.to_string().replace('.', ",")
+}
+
+/// "khoảng " and the like; nothing for what is exact.
+pub(crate) fn qualifier(qualifier: Qualifier) -> &'static str {
+    match qualifier {
+        Qualifier::Exact => "",
+        Qualifier::MoreThan => "trên ",
+        Qualifier::About => "khoảng ",
+        Qualifier::AboutMoreThan => "khoảng trên ",
+    }
+}
+
+/// 17.236/17.307, khoảng 600, 84,5 %, 1.500.000 đồng, or a text as it is. A percentage beside it stands in brackets.
+pub(crate) fn figure(value: &Value) -> String {
+    let figure = match &value.figure {
+        Figure::Count(count) => number(*count),
+        Figure::Ratio(ratio) => format!("{}/{}", number(ratio.part()), number(ratio.whole())),
+        Figure::Percent(percent) => format!("{} %", decimal(percent.decimal())),
+        Figure::Money(amount) => format!("{} đồng", number(*amount)),
+        Figure::Text(text) | Figure::Choice(text) => text.clone(),
+    };
+    let beside = value.stated_percent.map(|percent| format!(" ({} %)", decimal(percent.decimal())));
+    format!("{}{figure}{}", qualifier(value.qualifier), beside.unwrap_or_default())
 }
 
 /// tháng 5 năm 2026
@@ -50,6 +75,7 @@ pub(crate) fn period(period: Period) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::value::{Key, Ratio, Role};
 
     #[test]
     fn thousands_have_points_and_decimals_a_comma() {
@@ -63,6 +89,38 @@ mod tests {
             assert_eq!(number(n), text);
         }
         assert_eq!(decimal("99.50".parse().unwrap()), "99,50");
+    }
+
+    #[test]
+    fn a_figure_is_written_as_an_official_writes_it() {
+        let value = |figure, qualifier, stated: Option<&str>| Value {
+            key: Key {
+                indicator: String::new(),
+                category: String::new(),
+                role: Role::Actual,
+                start: None,
+                end: None,
+            },
+            figure,
+            qualifier,
+            stated_percent: stated.map(|stated| stated.parse().unwrap()),
+            quote: String::new(),
+            discrepancy: None,
+        };
+        let ratio = Figure::Ratio(Ratio::new(17_236, 17_307).unwrap());
+        for (value, text) in [
+            (value(Figure::Count(1685), Qualifier::Exact, None), "1.685"),
+            (value(Figure::Count(600), Qualifier::About, None), "khoảng 600"),
+            (value(ratio, Qualifier::Exact, Some("99.99")), "17.236/17.307 (99,99 %)"),
+            (
+                value(Figure::Percent("100".parse().unwrap()), Qualifier::AboutMoreThan, None),
+                "khoảng trên 100 %",
+            ),
+            (value(Figure::Money(1_500_000), Qualifier::MoreThan, None), "trên 1.500.000 đồng"),
+            (value(Figure::Choice("Có".to_owned()), Qualifier::Exact, None), "Có"),
+        ] {
+            assert_eq!(figure(&value), text);
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::domain::report::{Act, Content, Deed, Receipt, Report, State};
 const SUBMITTED: &str = "submitted";
 const WITHDRAWN: &str = "withdrawn";
 const RETURNED: &str = "returned";
+const ACCEPTED: &str = "accepted";
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "report_act")]
@@ -44,6 +45,10 @@ pub(super) struct Model {
     pub declared_cut_off: Option<NaiveDate>,
     pub findings: Option<String>,
     pub submitting_unit_id: Option<Uuid>,
+    pub nil: bool,
+    pub justifications: Option<String>,
+    pub files: Option<String>,
+    pub review_level: Option<i16>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -57,6 +62,7 @@ fn active(report: Uuid, act: &Act) -> Result<ActiveModel, Error> {
         Deed::HandedOver { .. } => (SUBMITTED, String::new()),
         Deed::Withdrawn { reason } => (WITHDRAWN, reason.clone()),
         Deed::Returned { reason, .. } => (RETURNED, reason.clone()),
+        Deed::Accepted { comment, .. } => (ACCEPTED, comment.clone()),
     };
     let row = ActiveModel {
         report_id: Set(report),
@@ -67,6 +73,7 @@ fn active(report: Uuid, act: &Act) -> Result<ActiveModel, Error> {
         record_us: Set(recorded.timestamp_micros()),
         author: Set(author.clone()),
         reason: Set(reason),
+        nil: Set(false),
         ..Default::default()
     };
     Ok(match deed {
@@ -74,12 +81,12 @@ fn active(report: Uuid, act: &Act) -> Result<ActiveModel, Error> {
         Deed::Returned { due, .. } => {
             ActiveModel { return_due_us: Set(Some(due.timestamp_micros())), ..row }
         }
+        Deed::Accepted { level, .. } => {
+            ActiveModel { review_level: Set(Some((*level).into())), ..row }
+        }
         Deed::HandedOver { evidence, report } => {
-            let Report { content, findings, state, .. } = &**report;
-            let first = match state {
-                State::Submitted { first, .. } => Some(first),
-                State::Draft | State::Returned { .. } => None,
-            };
+            let Report { content, findings, .. } = &**report;
+            let first = report.first();
             let grounds = first.and_then(|first| first.evidence.as_ref());
             ActiveModel {
                 receipt_evidence: Set(evidence.as_ref().map(json).transpose()?),
@@ -91,6 +98,9 @@ fn active(report: Uuid, act: &Act) -> Result<ActiveModel, Error> {
                 declared_cut_off: Set(content.declared_cut_off),
                 findings: Set(Some(json(findings)?)),
                 submitting_unit_id: Set(content.submitting_unit.map(|unit| unit.uuid())),
+                nil: Set(content.nil),
+                justifications: Set(Some(json(&content.justifications)?)),
+                files: Set(Some(json(&content.files)?)),
                 ..row
             }
         }
@@ -107,6 +117,11 @@ fn act(row: Model, report: &Report) -> Result<Act, Error> {
     let deed = match (row.kind.as_str(), row.return_due_us, row.first_receive_us) {
         (WITHDRAWN, ..) => Deed::Withdrawn { reason: row.reason },
         (RETURNED, Some(due), _) => Deed::Returned { reason: row.reason, due: time(due)? },
+        (ACCEPTED, ..) => {
+            let level = row.review_level.and_then(|level| u8::try_from(level).ok());
+            let level = level.ok_or_else(|| Error::Unreadable("accepted at no level".into()))?;
+            Deed::Accepted { level, comment: row.reason }
+        }
         (SUBMITTED, _, Some(first)) => {
             let last = Receipt { at, evidence: evidence(row.receipt_evidence.as_deref())? };
             let grounds = evidence(row.first_receipt_evidence.as_deref())?;
@@ -116,6 +131,9 @@ fn act(row: Model, report: &Report) -> Result<Act, Error> {
                 narrative: row.narrative.unwrap_or_default(),
                 declared_cut_off: row.declared_cut_off,
                 submitting_unit: row.submitting_unit_id.map(UnitId::from_uuid),
+                nil: row.nil,
+                justifications: parsed(row.justifications.as_deref())?,
+                files: parsed(row.files.as_deref())?,
             };
             let then = Report {
                 content,
@@ -124,10 +142,13 @@ fn act(row: Model, report: &Report) -> Result<Act, Error> {
                     first: Receipt { at: time(first)?, evidence: grounds },
                     last: last.clone(),
                     submitter: row.author.clone(),
+                    acceptances: Vec::new(),
                 },
                 update_time: recorded,
                 version: row.version,
                 revision: row.revision,
+                taken_back: None,
+                arrival: None,
                 ..report.clone()
             };
             Deed::HandedOver { evidence: last.evidence, report: Box::new(then) }
@@ -171,6 +192,24 @@ pub(super) async fn list(
         .all(connection)
         .await?;
     rows.into_iter().map(|row| act(row, report)).collect()
+}
+
+/// The report as a revision of it was handed over, where that is no longer what stands.
+pub(super) async fn revision(
+    connection: &impl ConnectionTrait,
+    report: &Report,
+    revision: i32,
+) -> Result<Option<Report>, Error> {
+    let found = Entity::find()
+        .filter(Column::ReportId.eq(report.name.report))
+        .filter(Column::Kind.eq(SUBMITTED))
+        .filter(Column::Revision.eq(revision))
+        .one(connection)
+        .await?;
+    match found.map(|row| act(row, report)).transpose()?.map(|act| act.deed) {
+        Some(Deed::HandedOver { report, .. }) => Ok(Some(*report)),
+        _ => Ok(None),
+    }
 }
 
 /// The cut-off that each of these reports declared when it was handed over last before it was sent back or taken back.

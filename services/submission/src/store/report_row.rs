@@ -5,7 +5,7 @@ use dunghan_calendar::{Period, Window};
 use dunghan_hierarchy::UnitId;
 use dunghan_store::Write;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
     ActiveValue::Set, Condition, ConnectionTrait, Iterable as _, QueryOrder as _, QuerySelect as _,
     Select,
@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Error;
 use crate::domain::report::{
-    Asked, Content, Evidence, Receipt, Received, Report, ReportName, SentBack, Stage, State,
+    Arrived, Asked, Content, Evidence, Receipt, Received, Report, ReportName, SentBack, Stage,
+    State,
 };
 
 const DRAFT: &str = "draft";
@@ -50,6 +51,18 @@ pub(super) struct Model {
     pub past_revisions: i32,
     pub last_receive_us: Option<i64>,
     pub last_receipt_evidence: Option<String>,
+    pub nil: bool,
+    pub justifications: String,
+    pub files: String,
+    pub review_levels: i16,
+    pub acceptances: String,
+    pub accepted: bool,
+    pub receivers: String,
+    pub taken_back_us: Option<i64>,
+    pub document_key: Option<Uuid>,
+    pub agency_document_key: Option<Uuid>,
+    pub arrival_number: Option<String>,
+    pub arrival_us: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -118,9 +131,22 @@ pub(super) fn evidence(text: Option<&str>) -> Result<Option<Evidence>, Error> {
     text.map(serde_json::from_str).transpose().map_err(unreadable)
 }
 
-/// A report as a row.
+/// The units whose ids stand there.
+pub(super) fn units(text: &str) -> Result<Vec<UnitId>, Error> {
+    let ids: Vec<Uuid> = serde_json::from_str(text).map_err(unreadable)?;
+    Ok(ids.into_iter().map(UnitId::from_uuid).collect())
+}
+
+/// The arrival that a report is matched with.
+pub(super) fn arrived(number: Option<String>, us: Option<i64>) -> Result<Option<Arrived>, Error> {
+    number.zip(us).map(|(number, us)| Ok(Arrived { number, at: time(us)? })).transpose()
+}
+
+/// A report as a row, without the arrival that it is matched with: whoever writes the one need not know the other.
 pub(super) fn active(report: &Report) -> Result<ActiveModel, Error> {
     let Report { name, asked, content, findings, create_time, .. } = report;
+    let receivers: Vec<Uuid> = asked.receivers.iter().map(|unit| unit.uuid()).collect();
+    let [document_key, agency_document_key] = report.document_keys();
     Ok(ActiveModel {
         id: Set(name.report),
         unit_id: Set(name.unit.uuid()),
@@ -137,7 +163,24 @@ pub(super) fn active(report: &Report) -> Result<ActiveModel, Error> {
         findings: Set(json(findings)?),
         create_us: Set(create_time.timestamp_micros()),
         submitting_unit_id: Set(content.submitting_unit.map(|unit| unit.uuid())),
+        nil: Set(content.nil),
+        justifications: Set(json(&content.justifications)?),
+        files: Set(json(&content.files)?),
+        review_levels: Set(asked.review_levels.into()),
+        receivers: Set(json(&receivers)?),
+        document_key: Set(document_key),
+        agency_document_key: Set(agency_document_key),
         ..standing(report)?
+    })
+}
+
+/// Of a report as a row the files on it alone.
+pub(super) fn files_alone(report: &Report) -> Result<ActiveModel, Error> {
+    Ok(ActiveModel {
+        files: Set(json(&report.content.files)?),
+        update_us: Set(report.update_time.timestamp_micros()),
+        version: Set(report.version),
+        ..Default::default()
     })
 }
 
@@ -145,7 +188,8 @@ pub(super) fn active(report: &Report) -> Result<ActiveModel, Error> {
 pub(super) fn standing(report: &Report) -> Result<ActiveModel, Error> {
     let (word, first, last, submitter, back) = match &report.state {
         State::Draft => (DRAFT, None, None, None, None),
-        State::Submitted { first, last, submitter } => {
+        State::Submitted { first, last, submitter, .. }
+        | State::Accepted { first, last, submitter, .. } => {
             (SUBMITTED, Some(first), Some(last), Some(submitter), None)
         }
         State::Returned { first, submitter, back } => {
@@ -156,7 +200,9 @@ pub(super) fn standing(report: &Report) -> Result<ActiveModel, Error> {
     let evidence = |receipt: Option<&Receipt>| {
         receipt.and_then(|receipt| receipt.evidence.as_ref()).map(json).transpose()
     };
-    let past = report.revision - i32::from(report.stage() == Stage::Submitted);
+    let stage = report.stage();
+    let stands = matches!(stage, Stage::Submitted | Stage::Accepted);
+    let past = report.revision - i32::from(stands);
     Ok(ActiveModel {
         state: Set(word.to_owned()),
         receive_us: Set(first.map(us)),
@@ -167,6 +213,9 @@ pub(super) fn standing(report: &Report) -> Result<ActiveModel, Error> {
         past_revisions: Set(past),
         last_receive_us: Set(last.map(us)),
         last_receipt_evidence: Set(evidence(last)?),
+        acceptances: Set(json(&report.acceptances())?),
+        accepted: Set(stage == Stage::Accepted),
+        taken_back_us: Set(report.taken_back.map(|back| back.timestamp_micros())),
         update_us: Set(report.update_time.timestamp_micros()),
         version: Set(report.version),
         ..Default::default()
@@ -185,19 +234,26 @@ fn state(row: &Model) -> Result<State, Error> {
         (state, ..) => return Err(Error::Unreadable(format!("the state {state}").into())),
     };
     let first = Receipt { at: time(us)?, evidence: evidence(row.receipt_evidence.as_deref())? };
-    Ok(match (sent_back(row.return_us, row.return_due_us)?, row.last_receive_us) {
-        (Some(back), _) => State::Returned { first, submitter, back },
-        (None, None) => State::Submitted { last: first.clone(), first, submitter },
-        (None, Some(us)) => {
+    if let Some(back) = sent_back(row.return_us, row.return_due_us)? {
+        return Ok(State::Returned { first, submitter, back });
+    }
+    let last = match row.last_receive_us {
+        None => first.clone(),
+        Some(us) => {
             let evidence = evidence(row.last_receipt_evidence.as_deref())?;
-            State::Submitted { first, last: Receipt { at: time(us)?, evidence }, submitter }
+            Receipt { at: time(us)?, evidence }
         }
+    };
+    let acceptances = serde_json::from_str(&row.acceptances).map_err(unreadable)?;
+    Ok(match row.accepted {
+        true => State::Accepted { first, last, submitter, acceptances },
+        false => State::Submitted { first, last, submitter, acceptances },
     })
 }
 
 fn report(row: Model) -> Result<Report, Error> {
     let state = state(&row)?;
-    let stands = matches!(state, State::Submitted { .. });
+    let stands = matches!(state, State::Submitted { .. } | State::Accepted { .. });
     Ok(Report {
         name: ReportName { unit: UnitId::from_uuid(row.unit_id), report: row.id },
         asked: Asked {
@@ -206,6 +262,8 @@ fn report(row: Model) -> Result<Report, Error> {
             form: row.form,
             window: Window { first: row.window_first, cut_off: row.window_cut_off },
             cut_off_as_declared: row.cut_off_as_declared,
+            review_levels: u8::try_from(row.review_levels).map_err(unreadable)?,
+            receivers: units(&row.receivers)?,
         },
         content: Content {
             document: serde_json::from_str(&row.document).map_err(unreadable)?,
@@ -213,6 +271,9 @@ fn report(row: Model) -> Result<Report, Error> {
             narrative: row.narrative,
             declared_cut_off: row.declared_cut_off,
             submitting_unit: row.submitting_unit_id.map(UnitId::from_uuid),
+            nil: row.nil,
+            justifications: serde_json::from_str(&row.justifications).map_err(unreadable)?,
+            files: serde_json::from_str(&row.files).map_err(unreadable)?,
         },
         findings: serde_json::from_str(&row.findings).map_err(unreadable)?,
         state,
@@ -220,6 +281,8 @@ fn report(row: Model) -> Result<Report, Error> {
         update_time: time(row.update_us)?,
         version: row.version,
         revision: row.past_revisions + i32::from(stands),
+        taken_back: row.taken_back_us.map(time).transpose()?,
+        arrival: arrived(row.arrival_number, row.arrival_us)?,
     })
 }
 
@@ -242,6 +305,27 @@ pub(super) async fn fetch(
         .one(connection)
         .await?;
     found.map(report).transpose()
+}
+
+/// As [`fetch`], and nobody else changes it before the transaction has ended.
+pub(super) async fn fetch_to_change(
+    write: &Write<'_>,
+    name: ReportName,
+) -> Result<Option<Report>, Error> {
+    let found = Entity::find_by_id(name.report)
+        .filter(Column::UnitId.eq(name.unit.uuid()))
+        .lock_exclusive()
+        .one(&**write)
+        .await?;
+    found.map(report).transpose()
+}
+
+/// Those for which the condition holds.
+pub(super) async fn find(
+    connection: &impl ConnectionTrait,
+    which: Condition,
+) -> Result<Vec<Report>, Error> {
+    reports(Entity::find().filter(which).all(connection).await?)
 }
 
 pub(super) async fn fetch_many(
@@ -347,25 +431,50 @@ fn in_stage(stage: Stage) -> Condition {
     let all = Condition::all();
     match stage {
         Stage::Draft => all.add(Column::State.eq(DRAFT)),
-        Stage::Submitted => all.add(Column::State.eq(SUBMITTED)).add(Column::ReturnUs.is_null()),
+        Stage::Submitted => all
+            .add(Column::State.eq(SUBMITTED))
+            .add(Column::ReturnUs.is_null())
+            .add(Column::Accepted.eq(false)),
+        Stage::Accepted => all.add(Column::Accepted.eq(true)),
         Stage::Returned => all.add(Column::ReturnUs.is_not_null()),
     }
 }
 
-/// Writes over the report of that version if it is in one of these states; false where there is none.
+fn is(column: Column, value: Option<impl Into<Value>>) -> SimpleExpr {
+    value.map_or_else(|| column.is_null(), |value| column.eq(value))
+}
+
+/// The row has the document that the report has; and the arrival, where the report is handed over and may rest on it.
+pub(super) fn matched_as(report: &Report) -> Condition {
+    let [document_key, agency_document_key] = report.document_keys();
+    let documents = Condition::all()
+        .add(is(Column::DocumentKey, document_key))
+        .add(is(Column::AgencyDocumentKey, agency_document_key));
+    if report.stage() != Stage::Submitted {
+        return documents;
+    }
+    let arrival = report.arrival.as_ref();
+    documents
+        .add(is(Column::ArrivalNumber, arrival.map(|arrival| arrival.number.as_str())))
+        .add(is(Column::ArrivalUs, arrival.map(|arrival| arrival.at.timestamp_micros())))
+}
+
+/// Writes over the report of that version if it is in one of these states, and as `also` says; false where there is none.
 pub(super) async fn overwrite(
     write: &Write<'_>,
     name: ReportName,
     row: ActiveModel,
     version: i64,
-    stages: [Stage; 2],
+    stages: &[Stage],
+    also: Condition,
 ) -> Result<bool, DbErr> {
-    let [one, other] = stages.map(in_stage);
+    let any = stages.iter().fold(Condition::any(), |any, one| any.add(in_stage(*one)));
     let done = Entity::update_many()
         .set(row)
         .filter(Column::Id.eq(name.report))
         .filter(Column::Version.eq(version))
-        .filter(Condition::any().add(one).add(other))
+        .filter(any)
+        .filter(also)
         .exec(&**write)
         .await?;
     Ok(done.rows_affected == 1)

@@ -53,10 +53,11 @@ async fn a_draft_is_what_was_sent_with_what_the_checks_say_of_it() {
         sent.values[0].role = pb::value::Role::Actual.into();
         sent.values[1].category = "Hộ tịch".to_owned();
         sent.values[2].role = pb::value::Role::Actual.into();
+        sent.values[0].discrepancy = pb::Discrepancy::Truncated.into();
         assert_eq!(report.values, sent.values);
         assert_eq!(report.findings.len(), 1);
         let finding = &report.findings[0];
-        assert_eq!(finding.discrepancy(), pb::finding::Discrepancy::Truncated);
+        assert_eq!(finding.discrepancy(), pb::Discrepancy::Truncated);
         assert_eq!(finding.recomputed_percent, Some(decimal("84.55")));
 
         let request = pb::GetReportRequest { name: report.name.clone() };
@@ -147,17 +148,17 @@ const BAD: &[Bad] = &[
     (|r| value(r).indicator = "x".into(), "UNKNOWN_INDICATOR", "report.values[0].indicator"),
     (
         |r| r.values = vec![percent("dossiers_received_total", "50")],
-        "UNKNOWN_INDICATOR",
+        "WRONG_KIND",
         "report.values[0].percent",
     ),
     (
         |r| r.values = vec![ratio("device_max_lifetime_years", 1, 2)],
-        "UNKNOWN_INDICATOR",
+        "WRONG_KIND",
         "report.values[0].ratio",
     ),
     (
         |r| value(r).figure = figure(pb::value::Figure::Text("nhiều".into())),
-        "UNKNOWN_INDICATOR",
+        "WRONG_KIND",
         "report.values[0].text",
     ),
     (

@@ -167,7 +167,9 @@ fn expected(report: &str) -> &'static [&'static str] {
             "INFO percent_recomputed dossiers_received_direct COMPLEMENT_ADJUSTED| \
              85/550 = 15,45 %; báo cáo ghi 15,46 %",
             "WARNING carry_over_missing dossiers_received_total | \
-             “Hồ sơ tiếp nhận trong kỳ” 550; “Hồ sơ đã giải quyết” 513",
+             “Hồ sơ tiếp nhận trong kỳ”: có số liệu; “Hồ sơ đã giải quyết”: có số liệu; \
+             “Hồ sơ từ kỳ trước chuyển sang”: không có số liệu; \
+             “Số hồ sơ cần giải quyết (gồm cả từ kỳ trước chuyển sang)”: không có số liệu",
             "WARNING window_mismatch documents_issued_total | \
              số liệu đến 15/05/2026; tháng 5 năm 2026 chốt ngày 14/05/2026",
         ],
@@ -315,4 +317,72 @@ async fn the_figures_kept_here_are_those_that_were_labelled() {
     }
     // 194, of which two are said twice.
     assert_eq!(count, 192);
+}
+
+/// What a careful reader found wrong with values and heads, and the finding that tells it: the reader's number for it, the rule, and
+/// what it is about.
+const FOUND: [(&str, &str, &str); 22] = [
+    ("000-A01", "document.number_missing", "document.number"),
+    ("000-A02", "document.date_missing", "document.document_date"),
+    ("000-A04", "period.declared_disagrees", "document.declared_periods[0].period"),
+    ("000-A06", "percent_recomputed", "dossiers_overdue_total_actual"),
+    ("000-A07", "denominator_contradicts", "dossiers_resolved_late_actual"),
+    ("000-A08", "percent_without_denominator", "dossiers_of_published_procedures"),
+    ("001-A01", "percent_recomputed", "dossiers_received_online"),
+    ("001-A02", "percent_recomputed", "dossiers_received_direct"),
+    ("001-A04", "window_mismatch", "documents_issued_total"),
+    ("001-A06", "carry_over_missing", "dossiers_received_total"),
+    ("002-A01", "document.number_missing", "document.number"),
+    ("002-A02", "document.date_missing", "document.document_date"),
+    ("002-A04", "percent_recomputed", "people_with_eid_level2"),
+    ("002-A08", "period.declared_disagrees", "document.declared_periods[1].period"),
+    ("003-A01", "document.number_missing", "document.number"),
+    ("003-A02", "cut_offs_inconsistent", "portal_visits"),
+    ("003-A03", "window_short", "portal_visits"),
+    ("003-A10", "percent_without_denominator", "staff_with_computer"),
+    ("004-A01", "percent_recomputed", "documents_issued_digitally_signed"),
+    ("004-A05", "percent_impossible", "computers_connected_internet"),
+    ("004-A06", "window_short", "dossiers_received_online"),
+    ("004-A07", "document.date_missing", "document.document_date"),
+];
+
+/// What is an error to a careful reader and about neither values nor what a report states of its head.
+const ELSEWHERE: [(&str, &str); 1] =
+    [("000-A03", "the unit that the title names: a report has no field that says it")];
+
+#[test]
+fn what_a_careful_reader_found_in_values_and_heads_is_found() {
+    for (id, rule, about) in FOUND {
+        let report = id.split('-').next().unwrap_or_default();
+        let told = format!(" {rule} {about} ");
+        let found = expected(report).iter().any(|finding| finding.contains(&told));
+        assert!(found, "{id} {told}");
+    }
+}
+
+#[test]
+fn no_error_of_the_careful_reader_is_left_out_unsaid() {
+    let Some(labels) = labels() else { return };
+    let text = |anomaly: &serde_json::Value, key: &str| anomaly[key].as_str().unwrap().to_owned();
+    let anomalies = labels["anomalies"].as_array().unwrap();
+    let errors = anomalies.iter().filter(|anomaly| text(anomaly, "severity") == "error");
+    let errors: Vec<_> = errors.map(|anomaly| text(anomaly, "id")).collect();
+    assert_eq!(errors.len(), 10);
+    for id in &errors {
+        let found = FOUND.iter().any(|(own, ..)| own == id);
+        assert!(found || ELSEWHERE.iter().any(|(own, _)| own == id), "{id}");
+    }
+    for (id, ..) in FOUND {
+        assert!(anomalies.iter().any(|anomaly| text(anomaly, "id") == id), "{id}");
+    }
+}
+
+#[test]
+fn no_arithmetic_error_is_invented_on_a_table_that_adds_up() {
+    let rows = FIGURES.lines().filter(|line| line.starts_with("002;") && line.contains("Tổng số"));
+    assert_eq!(rows.count(), 8);
+    for finding in expected("002") {
+        let of_form = ["table_total", "ii06a.", "dossiers_balance"];
+        assert!(!of_form.iter().any(|rule| finding.contains(rule)), "{finding}");
+    }
 }

@@ -3,12 +3,12 @@ use dunghan_proto::submission as pb;
 use dunghan_testkit::{Engine, fields, refusal};
 use tonic::Code;
 
-use crate::world::{client, start};
+use crate::world::{client, forms, start};
 
 #[tokio::test]
 async fn forms_are_listed_by_name_and_read_one_by_one() {
     let testing = start(Engine::Sqlite).await;
-    let mut reader = client(&testing, &["reader"]);
+    let mut reader = forms(&testing, &["reader"]);
     let page = pb::ListFormsRequest { page_size: 1, page_token: String::new() };
     let first = reader.list_forms(page).await.unwrap().into_inner();
     let page = pb::ListFormsRequest { page_size: 1, page_token: first.next_page_token };
@@ -31,13 +31,31 @@ async fn forms_are_listed_by_name_and_read_one_by_one() {
         (form.tables[0].key.as_str(), form.tables[0].total_category.as_str()),
         ("ii06a", "Tổng số")
     );
-    assert_eq!(form.identities.len(), 4);
+    let rules: Vec<_> = form.rules.iter().map(|rule| rule.key.as_str()).collect();
+    assert_eq!(
+        rules,
+        [
+            "ii06a.3.received",
+            "ii06a.3.processed",
+            "ii06a.7",
+            "ii06a.11",
+            "dossiers_balance",
+            "dossiers_balance_at_least",
+            "carry_over_missing",
+            "carry_over_follows"
+        ]
+    );
+    assert!(form.rules.iter().all(|rule| !rule.message_en.is_empty()));
+    assert_eq!(form.sections.len(), 8);
+    assert_eq!((online.section.as_str(), online.unit_of_measure.as_str()), ("dossiers", "hồ sơ"));
+    assert_eq!(online.roll_up(), pb::indicator::RollUp::Sum);
+    assert_eq!((form.create_time, form.retire_time), (None, None));
 }
 
 #[tokio::test]
 async fn a_form_that_there_is_not_is_not_found() {
     let testing = start(Engine::Sqlite).await;
-    let mut reader = client(&testing, &["reader"]);
+    let mut reader = forms(&testing, &["reader"]);
     for (name, code, reason) in [
         ("forms/cds-9", Code::NotFound, "UNKNOWN_FORM"),
         ("cds-1", Code::InvalidArgument, "INVALID_FIELD"),

@@ -1,272 +1,231 @@
-//! Whatever is done to a report, in any order: a model of some lines says what it is then.
+//! Whatever is done to a report, by whomever and in any order: it is what the model says, and nothing of what it was is lost.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dunghan_calendar::zone;
 use dunghan_proto::events::event::Payload;
 use dunghan_proto::submission as pb;
-use dunghan_proto::submission::report::State;
 use dunghan_proto::submission::report_act::Kind;
 use dunghan_rpc::field;
-use dunghan_testkit::{ENGINES, Testing, refusal};
+use dunghan_testkit::{Engine, Testing};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use tonic::{Response, Status};
 
-use crate::world::{
-    Client, acts, client, count, create, dinh_to, may, new_request_id, now, of, return_request,
-    start, submit_request, told, withdraw_request,
-};
+use crate::life_model::{Model, PEOPLE, REGIME, Says, Sent, Step, person, send, step};
+use crate::world::{Client, acts, create, dinh_to, new_request_id, now, of, start, told};
 
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    /// Edited so that it says this.
-    Edit {
-        posts: i64,
-    },
-    /// Edited so that it says nothing.
-    Empty,
-    /// Handed over; received so many hours before, if that is asserted.
-    Submit {
-        asserted: Option<i64>,
-    },
-    Withdraw,
-    /// To a day so many days ahead.
-    Return {
-        days: i64,
-    },
+/// A step by somebody; which etag it has; and whether it comes twice.
+#[derive(Clone, Debug)]
+struct Tried {
+    who: &'static str,
+    step: Step,
+    etag: Etag,
+    twice: bool,
 }
 
-/// A step, and whether it is made from what the report was before the last change rather than from what it is, and whether it
-/// comes twice.
-type Tried = (Step, bool, bool);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Etag {
+    OfNow,
+    OfBefore,
+    None,
+}
 
 fn steps() -> impl Strategy<Value = Vec<Tried>> {
-    let step = prop_oneof![
-        3 => (1..1000_i64).prop_map(|posts| Step::Edit { posts }),
-        1 => Just(Step::Empty),
-        4 => Just(Step::Submit { asserted: None }),
-        1 => (0..40_i64).prop_map(|hours| Step::Submit { asserted: Some(hours) }),
-        1 => Just(Step::Submit { asserted: Some(-1) }),
-        2 => Just(Step::Withdraw),
-        3 => (-1..5_i64).prop_map(|days| Step::Return { days }),
+    let who = prop_oneof![
+        3 => Just(PEOPLE[0]),
+        3 => Just(PEOPLE[1]),
+        3 => Just(PEOPLE[2]),
+        1 => Just(PEOPLE[3]),
     ];
-    let odd = || prop::bool::weighted(0.15);
-    prop::collection::vec((step, odd(), odd()), 5..40)
-}
-
-/// What was done, when, to which revision; and what was handed over.
-type Done = (Kind, DateTime<Utc>, i32, Option<Option<i64>>);
-
-/// What a report is, as far as its life goes.
-#[derive(Clone, Debug)]
-struct Model {
-    state: State,
-    posts: Option<i64>,
-    version: i64,
-    revision: i32,
-    first: Option<DateTime<Utc>>,
-    due: Option<DateTime<Utc>>,
-    acts: Vec<Done>,
-    /// The versions of the events, and which.
-    told: Vec<(i64, Kind)>,
-}
-
-impl Model {
-    fn new() -> Self {
-        Self {
-            state: State::Draft,
-            posts: Some(78),
-            version: 1,
-            revision: 0,
-            first: None,
-            due: None,
-            acts: Vec::new(),
-            told: Vec::new(),
-        }
-    }
-
-    fn act(&mut self, kind: Kind, at: DateTime<Utc>, says: Option<Option<i64>>) {
-        self.version += 1;
-        self.acts.push((kind, at, self.revision, says));
-        self.told.push((self.version, kind));
-    }
-
-    /// What the step makes of it, or why it is refused.
-    fn after(&self, step: Step, stale: bool, now: DateTime<Utc>) -> Result<Self, &'static str> {
-        let mut model = self.clone();
-        if stale {
-            return Err("ETAG_MISMATCH");
-        }
-        let fixed = self.state == State::Submitted;
-        match step {
-            Step::Edit { .. } | Step::Empty | Step::Submit { .. } if fixed => {
-                return Err("ALREADY_SUBMITTED");
-            }
-            Step::Edit { posts } => (model.posts, model.version) = (Some(posts), self.version + 1),
-            Step::Empty => (model.posts, model.version) = (None, self.version + 1),
-            Step::Submit { asserted: Some(hours) } if hours < 0 => return Err("RECEIPT_IN_FUTURE"),
-            Step::Submit { .. } if self.posts.is_none() => return Err("BLOCKING_FINDINGS"),
-            Step::Submit { asserted } => {
-                let at = now - TimeDelta::hours(asserted.unwrap_or_default());
-                model.first = self.first.or(Some(at));
-                model.due = None;
-                model.revision += 1;
-                model.state = State::Submitted;
-                model.act(Kind::Submitted, at, Some(self.posts));
-            }
-            Step::Withdraw if self.state == State::Draft => return Err("NOT_SUBMITTED"),
-            Step::Withdraw => {
-                (model.state, model.first, model.due) = (State::Draft, None, None);
-                model.act(Kind::Withdrawn, now, None);
-            }
-            Step::Return { .. } if !fixed => return Err("NOT_SUBMITTED"),
-            Step::Return { days } if days < 0 => return Err("RETURN_DUE_IN_PAST"),
-            Step::Return { days } => {
-                model.state = State::Returned;
-                model.due = Some(zone::end_of(zone::civil_date(now) + TimeDelta::days(days)));
-                model.act(Kind::Returned, now, None);
-            }
-        }
-        Ok(model)
-    }
-}
-
-fn posts(report: &pb::Report) -> Option<i64> {
-    report.values.first().map(|value| match value.figure {
-        Some(pb::value::Figure::Count(posts)) => posts,
-        _ => panic!("{value:?}"),
-    })
-}
-
-async fn try_step(
-    client: &mut Client,
-    name: &str,
-    (step, _, twice): Tried,
-    etag: &str,
-    now: DateTime<Utc>,
-) -> Result<pb::Report, Status> {
-    let (request_id, etag) = (new_request_id(), etag.to_owned());
-    let said = |posts: Option<i64>| pb::UpdateReportRequest {
-        report: Some(pb::Report {
-            name: name.to_owned(),
-            etag: etag.clone(),
-            values: posts.map(|posts| count("portal_posts", posts)).into_iter().collect(),
-            ..may()
-        }),
-        update_mask: None,
-    };
-    let mut answer = None;
-    for _ in 0..=i32::from(twice) {
-        let (etag, request_id) = (etag.clone(), request_id.clone());
-        let again = match step {
-            // They carry no id, and so are not sent twice.
-            Step::Edit { posts } => return said_by(client.update_report(said(Some(posts))).await),
-            Step::Empty => return said_by(client.update_report(said(None)).await),
-            Step::Submit { asserted } => {
-                let at = asserted.map(|hours| field::pb_time(now - TimeDelta::hours(hours)));
-                let receipt_evidence = asserted.map(|_| pb::ReceiptEvidence {
-                    kind: pb::receipt_evidence::Kind::Register.into(),
-                    reference: "1".to_owned(),
-                });
-                let request = pb::SubmitReportRequest {
-                    etag,
-                    request_id,
-                    asserted_receive_time: at,
-                    receipt_evidence,
-                    ..submit_request(name)
-                };
-                client.submit_report(request).await
-            }
-            Step::Withdraw => {
-                let request =
-                    pb::WithdrawReportRequest { etag, request_id, ..withdraw_request(name) };
-                client.withdraw_report(request).await
-            }
-            Step::Return { days } => {
-                let day = zone::civil_date(now) + TimeDelta::days(days);
-                let request = pb::ReturnReportRequest {
-                    etag,
-                    request_id,
-                    ..return_request(name, &day.to_string())
-                };
-                client.return_report(request).await
-            }
-        };
-        let again = said_by(again);
-        if let Some(Ok(before)) = &answer {
-            assert_eq!(again.as_ref().ok(), Some(before), "{step:?}");
-        }
-        answer = Some(again);
-    }
-    answer.unwrap()
-}
-
-fn said_by(answer: Result<Response<pb::Report>, Status>) -> Result<pb::Report, Status> {
-    answer.map(Response::into_inner)
+    let etag =
+        prop_oneof![6 => Just(Etag::OfNow), 1 => Just(Etag::OfBefore), 2 => Just(Etag::None)];
+    let tried = (who, step(), etag, prop::bool::weighted(0.15));
+    let tried = tried.prop_map(|(who, step, etag, twice)| Tried { who, step, etag, twice });
+    prop::collection::vec(tried, 5..40)
 }
 
 /// How often each outcome came.
-type Seen = std::collections::BTreeMap<String, usize>;
+type Seen = BTreeMap<String, usize>;
+
+/// A receipt, and what was received then: which revision, and when the report was first.
+struct Kept {
+    token: String,
+    sha256: String,
+    revision: i32,
+    first: DateTime<Utc>,
+}
+
+async fn receipt(client: &mut Client, name: &str, revision: i32) -> Kept {
+    let request = pb::GetSignedReceiptRequest { name: name.to_owned(), revision };
+    let signed = client.get_signed_receipt(request).await.unwrap().into_inner();
+    let content = signed.content.unwrap();
+    let first = field::instant("receive_time", content.receive_time.as_ref()).unwrap().unwrap();
+    let (sha256, revision) = (content.sha256, content.revision);
+    Kept { token: signed.token, sha256, revision, first }
+}
 
 async fn live(testing: &Testing, period: &str, steps: Vec<Tried>, seen: &mut Seen) -> Model {
-    let mut client = client(testing, &["reporter", "importer", "supervisor"]);
-    let begun = create(&mut client, dinh_to(), of("cds-month", period)).await.unwrap();
+    let mut people: BTreeMap<_, _> = PEOPLE.map(|who| (who, person(testing, who))).into();
+    let lan = people.get_mut("lan").unwrap();
+    let begun = create(lan, dinh_to(), of(REGIME, period)).await.unwrap();
     let name = begun.name;
-    let (mut model, mut was) = (Model::new(), None);
+    let (mut model, mut was, mut kept) = (Model::new(), None, Vec::new());
     for tried in steps {
         testing.clock.advance(TimeDelta::minutes(50));
         let now = dunghan_calendar::Clock::now(&testing.clock);
-        let stale = tried.1.then_some(was).flatten();
-        let etag = format!("\"{}\"", stale.unwrap_or(model.version));
-        let answer = try_step(&mut client, &name, tried, &etag, now).await;
-        let context = format!("{tried:?} on {model:?}");
-        match model.after(tried.0, stale.is_some(), now) {
+        let nil = matches!(tried.step, Step::Nil(_));
+        let etag = match tried.etag {
+            // It has none.
+            _ if nil => None,
+            Etag::None if tried.step != Step::Accept => None,
+            Etag::OfBefore => was.or(Some(model.version)),
+            Etag::OfNow | Etag::None => Some(model.version),
+        };
+        let sent =
+            Sent { who: tried.who, step: tried.step.clone(), etag, request_id: new_request_id() };
+        let client = people.get_mut(tried.who).unwrap();
+        let answer = send(client, &name, &sent, now).await;
+        let context = format!("{sent:?} on {model:?}");
+        // What was answered is answered again; an edit has no id to be told by.
+        if tried.twice && answer.is_ok() && !matches!(tried.step, Step::Edit(_)) {
+            assert_eq!(send(client, &name, &sent, now).await, answer, "{context}");
+            *seen.entry("twice".to_owned()).or_default() += 1;
+        }
+        match model.after(&sent, now) {
             Err(reason) => {
-                assert_eq!(refusal(&answer.unwrap_err()).1, reason, "{context}");
+                assert_eq!(answer.unwrap_err(), reason, "{context}");
                 *seen.entry(reason.to_owned()).or_default() += 1;
             }
             Ok(next) => {
                 let report = answer.unwrap_or_else(|refused| panic!("{refused} {context}"));
                 let from_to = format!("{:?} to {:?}", model.state, next.state);
                 *seen.entry(from_to).or_default() += 1;
+                *seen.entry("nil".to_owned()).or_default() += usize::from(next.says.nil);
                 was = Some(model.version);
-                model = next;
-                let time = |at: Option<DateTime<Utc>>| at.map(field::pb_time);
-                assert_eq!(report.state(), model.state, "{context}");
-                assert_eq!(report.receive_time, time(model.first), "{context}");
-                assert_eq!(report.return_due_time, time(model.due), "{context}");
-                assert_eq!(report.revision, model.revision, "{context}");
-                assert_eq!(report.etag, format!("\"{}\"", model.version), "{context}");
-                assert_eq!(posts(&report), model.posts, "{context}");
+                assert!(next.is(&report), "{report:?} {next:?} {context}");
                 let request = pb::GetReportRequest { name: name.clone() };
                 let read = client.get_report(request).await.unwrap().into_inner();
                 assert_eq!(read, report, "{context}");
+                // Only taking it back gives up when it was first received.
+                if tried.step != Step::Withdraw && model.first.is_some() {
+                    assert_eq!(report.receive_time, model.first.map(field::pb_time), "{context}");
+                }
+                if next.revision > model.revision {
+                    kept.push(receipt(client, &name, 0).await);
+                }
+                model = next;
             }
         }
     }
-    let listed = acts(&mut client, &name).await;
+    let client = people.get_mut("chi").unwrap();
+    nothing_is_lost(client, &name, &model).await;
+    diffs_agree(client, &name, &model).await;
+    receipts_hold(client, &name, &model, &kept).await;
+    model
+}
+
+async fn nothing_is_lost(client: &mut Client, name: &str, model: &Model) {
+    let listed = acts(client, name).await;
     let listed: Vec<_> = listed
         .iter()
-        .map(|act| (act.kind(), act.act_time, act.revision, act.report.as_ref().map(posts)))
+        .map(|act| {
+            let says = act.report.as_ref().map(Says::of);
+            (act.kind(), act.act_time, act.author.as_str(), act.revision, act.review_level, says)
+        })
         .collect();
     let expected: Vec<_> = model
         .acts
         .iter()
-        .map(|(kind, at, revision, says)| (*kind, Some(field::pb_time(*at)), *revision, *says))
+        .map(|(kind, at, who, revision, level, says)| {
+            (*kind, Some(field::pb_time(*at)), *who, *revision, *level, says.clone())
+        })
         .collect();
     assert_eq!(listed, expected);
-    model
+}
+
+/// Between two revisions, and between the last one and what stands, what differs is told, and nothing else is.
+async fn diffs_agree(client: &mut Client, name: &str, model: &Model) {
+    let says = |revision: i32| match revision {
+        0 => &model.says,
+        n => &model.revisions[usize::try_from(n).unwrap() - 1].0,
+    };
+    let last = model.revision;
+    if last == 0 {
+        return;
+    }
+    let pairs = (1..last).map(|n| (n, n + 1)).chain([(1, last), (last, 1), (last, 0)]);
+    for (from, to) in pairs {
+        let request = pb::DiffRevisionsRequest {
+            name: name.to_owned(),
+            from_revision: from,
+            to_revision: to,
+        };
+        let changes = client.diff_revisions(request).await.unwrap().into_inner().changes;
+        let (old, new) = (says(from), says(to));
+        let of = |field: &str| -> Vec<_> {
+            let found = changes.iter().filter(|it| it.field == field);
+            found.map(|it| (it.old_text.as_str(), it.new_text.as_str())).collect()
+        };
+        let posts = |it: &Says| it.posts.map(|posts| posts.to_string()).unwrap_or_default();
+        let (before, after) = (posts(old), posts(new));
+        let figures = (before != after).then_some((before.as_str(), after.as_str()));
+        assert_eq!(of("values"), Vec::from_iter(figures), "{name} {from} {to}");
+        assert_eq!(of("nil").len(), usize::from(old.nil != new.nil), "{name} {from} {to}");
+        let told = ["values", "nil", "narrative"].map(|field| of(field).len());
+        assert_eq!(told.iter().sum::<usize>(), changes.len(), "{changes:?}");
+        lines_agree(&old.text, &new.text, &of("narrative"));
+        assert_eq!(of("narrative").is_empty(), old.text == new.text);
+    }
+}
+
+/// The lines that are gone stand in the old text in that order, the new ones in the new text, and what is left of both is the same.
+fn lines_agree(old: &str, new: &str, changes: &[(&str, &str)]) {
+    fn lines(text: &str) -> Vec<&str> {
+        text.split_inclusive('\n').collect()
+    }
+    let without = |text: &str, taken: Vec<&str>| {
+        let (mut left, mut at) = (lines(text), 0);
+        for line in taken {
+            let found = lines(text)[at..].iter().position(|one| *one == line);
+            at += found.unwrap_or_else(|| panic!("{line:?} is not in {text:?}")) + 1;
+            let any = left.iter().position(|one| *one == line).unwrap();
+            left.remove(any);
+        }
+        left.sort_unstable();
+        left.concat()
+    };
+    let gone = changes.iter().flat_map(|(gone, _)| lines(gone)).collect();
+    let there = changes.iter().flat_map(|(_, there)| lines(there)).collect();
+    assert_eq!(without(old, gone), without(new, there), "{old:?} {new:?} {changes:?}");
+}
+
+async fn receipts_hold(client: &mut Client, name: &str, model: &Model, kept: &[Kept]) {
+    assert_eq!(kept.len(), model.revisions.len());
+    for (kept, (_, first, _)) in kept.iter().zip(&model.revisions) {
+        assert_eq!(kept.first, *first);
+        let again = receipt(client, name, kept.revision).await;
+        assert_eq!((again.first, &again.sha256), (kept.first, &kept.sha256));
+        let request = pb::VerifyReceiptRequest { token: kept.token.clone() };
+        let checked = client.verify_receipt(request).await.unwrap().into_inner();
+        assert_eq!((checked.matches, checked.stands), (true, model.first == Some(*first)));
+    }
+    // The same is written the same, and what differs is not.
+    for (one, (says, ..)) in kept.iter().zip(&model.revisions) {
+        for (other, (also, ..)) in kept.iter().zip(&model.revisions) {
+            assert_eq!(one.sha256 == other.sha256, says == also);
+        }
+    }
 }
 
 #[tokio::test]
-async fn a_report_lives_as_the_model_says_and_no_act_of_it_is_lost() {
+async fn a_report_lives_as_the_model_says_and_nothing_of_its_life_is_lost() {
     let mut runner = TestRunner::deterministic();
-    for engine in ENGINES {
+    for (engine, years) in [(Engine::Sqlite, 2021..2026), (Engine::Postgres, 2024..2026)] {
         let testing = start(engine).await;
         let mut seen = Seen::new();
         let (mut expected, mut periods) = (Vec::new(), Vec::new());
-        for year in 2022..2026 {
+        for year in years {
             periods.extend((1..=12).map(|month| format!("{year}{month:02}")));
         }
         for period in &periods {
@@ -279,6 +238,7 @@ async fn a_report_lives_as_the_model_says_and_no_act_of_it_is_lost() {
             Payload::ReportSubmitted(it) => (it.period, it.sequence, Kind::Submitted),
             Payload::ReportWithdrawn(it) => (it.period, it.sequence, Kind::Withdrawn),
             Payload::ReportReturned(it) => (it.period, it.sequence, Kind::Returned),
+            Payload::ReportAccepted(it) => (it.period, it.sequence, Kind::Accepted),
             other => panic!("{other:?}"),
         });
         assert_eq!(told.collect::<Vec<_>>(), expected, "{engine:?}");
@@ -286,19 +246,26 @@ async fn a_report_lives_as_the_model_says_and_no_act_of_it_is_lost() {
             "Draft to Draft",
             "Draft to Submitted",
             "Submitted to Draft",
+            "Submitted to Submitted",
             "Submitted to Returned",
+            "Submitted to Accepted",
+            "Accepted to Returned",
             "Returned to Returned",
             "Returned to Submitted",
             "Returned to Draft",
+            "ALREADY_ACCEPTED",
             "ALREADY_SUBMITTED",
             "BLOCKING_FINDINGS",
             "ETAG_MISMATCH",
             "NOT_SUBMITTED",
             "RECEIPT_IN_FUTURE",
             "RETURN_DUE_IN_PAST",
+            "SAME_REVIEWER",
+            "nil",
+            "twice",
         ] {
             let times = seen.get(outcome).copied().unwrap_or_default();
-            assert!(times > 5, "{engine:?} {outcome} came {times} times: {seen:?}");
+            assert!(times > 2, "{engine:?} {outcome} came {times} times: {seen:?}");
         }
     }
 }

@@ -58,15 +58,21 @@ struct Regimes;
 /// A regime by its id: how often, and what is special about it.
 fn regime(id: &str) -> Option<compliance::Regime> {
     let (frequency, once) = match id {
-        "cds-month" | "other-month" | "ended" | "calendar" | "no-form" | "ii06a" => {
-            (compliance::Frequency::Month, "")
-        }
+        "cds-month" | "other-month" | "ended" | "calendar" | "no-form" | "ii06a" | "review-one"
+        | "review-two" => (compliance::Frequency::Month, ""),
         "cds-six" | "cds-six-declared" => (compliance::Frequency::SixMonths, ""),
         "cds-nine" => (compliance::Frequency::NineMonths, ""),
         "cds-year" => (compliance::Frequency::Year, ""),
+        // As many as a test wants, and what goes to the department.
+        id if id.starts_with("month-") || id == "to-department" => {
+            (compliance::Frequency::Month, "")
+        }
+        "six-to-department" => (compliance::Frequency::SixMonths, ""),
         "supervision" => (compliance::Frequency::Once, "2023-01-01--2024-05-31"),
         "thematic" => (compliance::Frequency::Once, "2026-05-01--2026-05-31"),
         "unreadable" => (compliance::Frequency::Unspecified, ""),
+        // Of a form that a test publishes.
+        id if id.starts_with("on-") => (compliance::Frequency::Month, ""),
         _ => return None,
     };
     let family = match id {
@@ -74,10 +80,10 @@ fn regime(id: &str) -> Option<compliance::Regime> {
         _ => compliance::WindowFamily::Nd09,
     };
     let form = match id {
-        "no-form" => "forms/absent-1",
-        "ii06a" => "forms/ii06a-1",
-        "thematic" => "forms/text-1",
-        _ => "forms/cds-1",
+        "no-form" => "absent-1",
+        "ii06a" => "ii06a-1",
+        "thematic" => "text-1",
+        id => id.strip_prefix("on-").unwrap_or("cds-1"),
     };
     let day = |text: &str| Some(field::pb_date(text.parse().unwrap()));
     // What is due when, and who receives it, is nothing that a report is begun by.
@@ -89,20 +95,30 @@ fn regime(id: &str) -> Option<compliance::Regime> {
         receiving_agency: "Thanh tra Chính phủ".to_owned(),
         ..compliance::OnwardTier::default()
     };
+    let (receiving_unit, receiving_level) = match id.ends_with("to-department") {
+        true => (world::department().to_string(), String::new()),
+        false => (String::new(), "parent".to_owned()),
+    };
     Some(compliance::Regime {
         due_rule,
         family: "tt06-2025-ttcp".to_owned(),
-        receiving_level: "parent".to_owned(),
+        receiving_unit,
+        receiving_level,
         onward_tiers: vec![sent_on],
         level_due_rules: vec![compliance::LevelDueRule::default()],
         name: format!("regimes/{id}"),
-        form: form.to_owned(),
+        form: format!("forms/{form}"),
         frequency: frequency.into(),
         once_period: once.parse::<Period>().map(|once| once.to_string()).unwrap_or_default(),
         window_family: family.into(),
         cut_off_as_declared: id == "cds-six-declared",
         from_date: day("2020-01-01"),
         through_date: if id == "ended" { day("2026-03-14") } else { None },
+        review_levels: match id {
+            "review-one" => 1,
+            "review-two" => 2,
+            _ => 0,
+        },
         ..compliance::Regime::default()
     })
 }

@@ -7,8 +7,8 @@ use dunghan_proto::submission as pb;
 use dunghan_store::{Answered, Database, RequestKey};
 use dunghan_submission::domain::form::Forms;
 use dunghan_submission::domain::report::{
-    Asked, Asserted, Content, DeclaredPeriod, Deed, Document, Evidence, EvidenceKind, Place,
-    Report, ReportName, SentBack, Stage, State,
+    Asked, Asserted, AttachedFile, Content, DeclaredPeriod, Deed, Document, Evidence, EvidenceKind,
+    Justification, Place, Report, ReportName, SentBack, Stage, State,
 };
 use dunghan_submission::domain::value::{Figure, Key, Qualifier, Ratio, Role, Value};
 use dunghan_submission::store::{
@@ -19,7 +19,7 @@ use sea_orm::{ConnectionTrait as _, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 use uuid::Uuid;
 
-use crate::world::{binh_duong, date, dinh_to, now, tri_qua};
+use crate::world::{bac_ninh, binh_duong, date, dinh_to, now, tri_qua};
 
 async fn each(test: impl AsyncFn(Store)) {
     for engine in ENGINES {
@@ -47,6 +47,7 @@ fn content() -> Content {
         qualifier: Qualifier::AboutMoreThan,
         stated_percent: "84.50".parse().ok(),
         quote: "Nguyên văn \u{0} “trong” báo cáo".to_owned(),
+        discrepancy: None,
     };
     Content {
         document: Document {
@@ -66,6 +67,17 @@ fn content() -> Content {
         narrative: "Lời văn".to_owned(),
         declared_cut_off: Some(date("2026-05-14")),
         submitting_unit: Some(binh_duong()),
+        nil: true,
+        justifications: vec![Justification {
+            finding: "f1".to_owned(),
+            text: "Làm tròn theo mẫu.".to_owned(),
+        }],
+        files: vec![AttachedFile {
+            id: Uuid::max(),
+            file_name: "Phụ lục.pdf".to_owned(),
+            size: 1,
+            sha256: "0".repeat(64),
+        }],
     }
 }
 
@@ -77,13 +89,15 @@ fn draft(unit: UnitId, period: &str, at: DateTime<Utc>) -> Report {
         form: "cds-1".to_owned(),
         window: period.window(Family::Nd09),
         cut_off_as_declared: true,
+        review_levels: 2,
+        receivers: vec![bac_ninh()],
     };
     let name = ReportName { unit, report: Uuid::new_v4() };
     Report::begin(name, asked, content(), forms().get("cds-1").unwrap(), at)
 }
 
 async fn insert(store: &Store, report: &Report) -> Result<(), Error> {
-    store.report_insert::<pb::Report>(report, None).await
+    store.report_insert::<pb::Report>(report, None, None).await
 }
 
 async fn update(store: &Store, report: &Report) -> Result<(), Error> {
@@ -151,10 +165,11 @@ async fn a_write_goes_over_the_version_it_was_made_from_and_never_over_what_was_
         // Even with the right version.
         let mut forged = full.clone();
         forged.version = kept.version + 1;
-        for late in [submitted(full, now() + TimeDelta::hours(1)), forged] {
-            let refused = update(&store, &late).await.unwrap_err();
-            assert!(matches!(refused, Error::AlreadySubmitted(_)), "{refused:?}");
-        }
+        let refused = update(&store, &forged).await.unwrap_err();
+        assert!(matches!(refused, Error::AlreadySubmitted(_)), "{refused:?}");
+        let late = submitted(full, now() + TimeDelta::hours(1));
+        let stale = update(&store, &late).await.unwrap_err();
+        assert!(matches!(stale, Error::Stale(_)), "{stale:?}");
         assert_eq!(store.report_fetch(kept.name).await.unwrap(), kept);
     })
     .await;
@@ -169,10 +184,10 @@ async fn an_answer_is_kept_with_the_write_or_not_at_all() {
             |id| RequestKey::new("lan", "CreateReport", id, &pb::CreateReportRequest::default());
         let (won, lost) = (key(Uuid::new_v4()), key(Uuid::new_v4()));
         let reply = Reply { key: &won, response: &response };
-        store.report_insert(&report, Some(reply)).await.unwrap();
+        store.report_insert(&report, None, Some(reply)).await.unwrap();
         let again = draft(tri_qua(), "202605", now());
         let reply = Reply { key: &lost, response: &response };
-        store.report_insert(&again, Some(reply)).await.unwrap_err();
+        store.report_insert(&again, None, Some(reply)).await.unwrap_err();
         let answered: Answered<pb::Report> = store.request_answered(&won).await.unwrap();
         assert_eq!(answered, Answered::Yes(response));
         let answered: Answered<pb::Report> = store.request_answered(&lost).await.unwrap();
@@ -181,7 +196,7 @@ async fn an_answer_is_kept_with_the_write_or_not_at_all() {
         let other = draft(tri_qua(), "202604", now());
         let response = pb::Report::default();
         let reply = Reply { key: &won, response: &response };
-        let refused = store.report_insert(&other, Some(reply)).await.unwrap_err();
+        let refused = store.report_insert(&other, None, Some(reply)).await.unwrap_err();
         assert!(matches!(refused, Error::Database(_)), "{refused:?}");
         let absent = store.report_fetch(other.name).await.unwrap_err();
         assert!(matches!(absent, Error::NotFound(_)), "{absent:?}");
@@ -295,13 +310,13 @@ async fn receipts_are_of_what_was_handed_over() {
 async fn send_back(store: &Store, report: Report, at: DateTime<Utc>) -> Report {
     let due_date = date("2026-12-01");
     let (back, act) = report.clone().send_back("minh", "Sai kỳ.".to_owned(), due_date, at).unwrap();
-    store.report_take_back::<pb::Report>(&report, &back, act, None, None).await.unwrap();
+    store.report_act::<pb::Report>(&report, &back, act, None, None).await.unwrap();
     back
 }
 
 async fn withdraw(store: &Store, report: Report, at: DateTime<Utc>) -> Report {
     let (draft, act) = report.clone().withdraw("lan", "Nhầm.".to_owned(), at).unwrap();
-    store.report_take_back::<pb::Report>(&report, &draft, act, None, None).await.unwrap();
+    store.report_act::<pb::Report>(&report, &draft, act, None, None).await.unwrap();
     draft
 }
 
@@ -327,6 +342,14 @@ async fn what_was_done_to_a_report_reads_back_as_it_was_written() {
         assert_eq!(store.report_fetch(second.name).await.unwrap(), second);
         let withdrawn = withdraw(&store, second.clone(), now() + hour * 5).await;
         assert_eq!(store.report_fetch(withdrawn.name).await.unwrap(), withdrawn);
+        for (revision, report) in [(1, &first), (2, &second)] {
+            let found = store.report_revision(&withdrawn, revision).await.unwrap();
+            assert_eq!(found.as_ref(), Some(report));
+        }
+        assert_eq!(store.report_revision(&second, 2).await.unwrap(), Some(second.clone()));
+        for none in [0, 3] {
+            assert_eq!(store.report_revision(&withdrawn, none).await.unwrap(), None);
+        }
 
         let acts = store.report_acts(&withdrawn, None, true, 9).await.unwrap();
         let versions: Vec<_> = acts.iter().map(|act| (act.version, act.revision)).collect();
@@ -363,12 +386,15 @@ async fn taking_back_goes_over_what_was_read_and_keeps_what_was_handed_over() {
         let report = submitted(draft.clone(), now());
         let (gone, act) = report.clone().withdraw("lan", String::new(), now()).unwrap();
         let take_back = async |before: &Report, after: &Report| {
-            store.report_take_back::<pb::Report>(before, after, act.clone(), None, None).await
+            store.report_act::<pb::Report>(before, after, act.clone(), None, None).await
         };
         let absent = take_back(&report, &gone).await.unwrap_err();
         assert!(matches!(absent, Error::NotFound(_)), "{absent:?}");
         insert(&store, &draft).await.unwrap();
         let early = take_back(&report, &gone).await.unwrap_err();
+        assert!(matches!(early, Error::Stale(_)), "{early:?}");
+        // Even with the right version.
+        let early = take_back(&draft, &gone).await.unwrap_err();
         assert!(matches!(early, Error::NotHandedOver(_)), "{early:?}");
         update(&store, &report).await.unwrap();
         // Nothing that a report says is written with it.
@@ -378,7 +404,7 @@ async fn taking_back_goes_over_what_was_read_and_keeps_what_was_handed_over() {
         take_back(&report, &emptied).await.unwrap();
         assert_eq!(store.report_fetch(gone.name).await.unwrap(), gone);
         let late = take_back(&report, &gone).await.unwrap_err();
-        assert!(matches!(late, Error::NotHandedOver(_)), "{late:?}");
+        assert!(matches!(late, Error::Stale(_)), "{late:?}");
 
         let again = submitted(gone, now());
         update(&store, &again).await.unwrap();
@@ -393,15 +419,65 @@ async fn taking_back_goes_over_what_was_read_and_keeps_what_was_handed_over() {
     .await;
 }
 
+async fn accept(store: &Store, report: &Report, who: &str, at: DateTime<Utc>) -> Report {
+    let (accepted, act) = report.clone().accept(who, "Đạt yêu cầu.".to_owned(), at).unwrap();
+    store.report_act::<pb::Report>(report, &accepted, act, None, None).await.unwrap();
+    accepted
+}
+
+#[tokio::test]
+async fn who_accepted_reads_back_and_what_they_accepted_is_kept_once() {
+    each(async |store| {
+        let hour = TimeDelta::hours(1);
+        let draft = draft(tri_qua(), "202605", now());
+        insert(&store, &draft).await.unwrap();
+        let report = submitted(draft, now() + hour);
+        update(&store, &report).await.unwrap();
+        let once = accept(&store, &report, "hoa", now() + hour * 2).await;
+        assert_eq!((once.stage(), once.acceptances().len()), (Stage::Submitted, 1));
+        assert_eq!(store.report_fetch(once.name).await.unwrap(), once);
+        let twice = accept(&store, &once, "minh", now() + hour * 3).await;
+        assert_eq!((twice.stage(), twice.acceptances().len()), (Stage::Accepted, 2));
+        assert_eq!(store.report_fetch(twice.name).await.unwrap(), twice);
+        assert_eq!(store.report_revision(&twice, 1).await.unwrap(), Some(report.clone()));
+        let back = send_back(&store, twice.clone(), now() + hour * 4).await;
+        assert_eq!(store.report_fetch(back.name).await.unwrap(), back);
+        assert_eq!(back.acceptances(), []);
+
+        let acts = store.report_acts(&back, None, true, 9).await.unwrap();
+        assert_eq!(acts.iter().map(|act| act.version).collect::<Vec<_>>(), [2, 3, 4, 5]);
+        assert_eq!(Some(&acts[0]), report.hand_over().as_ref());
+        for (act, level, author) in [(&acts[1], 1, "hoa"), (&acts[2], 2, "minh")] {
+            let deed = Deed::Accepted { level, comment: "Đạt yêu cầu.".to_owned() };
+            assert_eq!((&act.deed, act.author.as_str(), act.revision), (&deed, author, 1));
+        }
+        // As of when the report was read.
+        assert_eq!(store.report_acts(&report, None, true, 9).await.unwrap(), acts[..1]);
+        assert_eq!(store.report_acts(&once, None, true, 9).await.unwrap(), acts[..2]);
+        assert_eq!(store.report_acts(&twice, None, true, 9).await.unwrap(), acts[..3]);
+
+        // What two do at once is done once.
+        let (again, act) = once.clone().accept("lien", String::new(), now()).unwrap();
+        let stale = store.report_act::<pb::Report>(&once, &again, act, None, None).await;
+        assert!(matches!(stale, Err(Error::Stale(_))), "{stale:?}");
+        assert_eq!(store.report_acts(&back, None, true, 9).await.unwrap(), acts);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn reports_are_found_by_their_states_and_receipts_say_what_was_sent_back() {
     each(async |store| {
         let period = "202605".parse().unwrap();
-        let units = [tri_qua(), binh_duong(), dinh_to()];
-        let [one, two, three] = units.map(|unit| draft(unit, "202605", now()));
-        for report in [&one, &two, &three] {
+        let units = [tri_qua(), binh_duong(), dinh_to(), bac_ninh()];
+        let [one, two, three, four] = units.map(|unit| draft(unit, "202605", now()));
+        for report in [&one, &two, &three, &four] {
             insert(&store, report).await.unwrap();
         }
+        let four = submitted(four, now());
+        update(&store, &four).await.unwrap();
+        let four = accept(&store, &four, "hoa", now()).await;
+        let four = accept(&store, &four, "minh", now()).await;
         let two = submitted(two, now());
         update(&store, &two).await.unwrap();
         let three = submitted(three, now());
@@ -411,9 +487,10 @@ async fn reports_are_found_by_their_states_and_receipts_say_what_was_sent_back()
         let edited = back.edit(Content::default(), form.get("cds-1").unwrap(), now()).unwrap();
         update(&store, &edited).await.unwrap();
 
-        use Stage::{Draft, Returned, Submitted};
+        use Stage::{Accepted, Draft, Returned, Submitted};
         for (stages, expected) in [
-            (vec![], vec![one.name, two.name, edited.name]),
+            (vec![], vec![one.name, two.name, edited.name, four.name]),
+            (vec![Accepted], vec![four.name]),
             (vec![Draft], vec![one.name]),
             (vec![Submitted], vec![two.name]),
             (vec![Returned], vec![edited.name]),
@@ -436,8 +513,10 @@ async fn reports_are_found_by_their_states_and_receipts_say_what_was_sent_back()
         }
 
         let mut received = store.report_received("cds-month", period, &units).await.unwrap();
-        received.sort_by_key(|one| one.version);
-        let [stands, mended] = &received[..] else { panic!("{received:?}") };
+        received.sort_by_key(|one| (one.report == four.name, one.version));
+        let [stands, mended, accepted] = &received[..] else { panic!("{received:?}") };
+        assert_eq!((accepted.report, accepted.version, accepted.back), (four.name, 4, None));
+        assert_eq!((accepted.at, accepted.declared_cut_off), (stands.at, stands.declared_cut_off));
         assert_eq!((stands.report, stands.version, stands.back), (two.name, 2, None));
         assert_eq!((mended.report, mended.version), (edited.name, 4));
         let due = zone::end_of(date("2026-12-01"));
@@ -454,7 +533,8 @@ struct Before;
 impl MigratorTrait for Before {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         let mut all = Migrations::migrations();
-        all.retain(|one| one.name() != "m20261122_000005_report_acts");
+        let since = ["m20261122_000005_report_acts", "m20261123_000006_review"];
+        all.retain(|one| !since.contains(&one.name()));
         all
     }
 }
@@ -489,7 +569,7 @@ async fn what_the_release_before_took_in_has_its_act_and_lives_on() {
         let store = Store::new(database.clone());
         let report = store.report_fetch(name).await.unwrap();
         let at = |us| DateTime::from_timestamp_micros(us).unwrap();
-        let State::Submitted { first, last, submitter } = &report.state else { panic!() };
+        let State::Submitted { first, last, submitter, .. } = &report.state else { panic!() };
         assert_eq!((first, first.at, submitter.as_str()), (last, at(5), "lan"));
         assert_eq!((report.revision, report.version), (1, 2));
         let acts = store.report_acts(&report, None, true, 9).await.unwrap();

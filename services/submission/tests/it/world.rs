@@ -5,13 +5,15 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use dunghan_calendar::zone;
 use dunghan_hierarchy::{
-    Edge, EdgeKind, Hierarchy, Kind, Level, UnitHistory, UnitId, Validity, Version,
+    Edge, EdgeKind, Hierarchy, Identifier, Kind, Level, UnitHistory, UnitId, Validity, Version,
 };
 use dunghan_host::Suite;
 use dunghan_proto::events::ListEventsRequest;
 use dunghan_proto::events::event::Payload;
 use dunghan_proto::policy::Role;
 use dunghan_proto::submission as pb;
+use dunghan_proto::submission::form_service_client::FormServiceClient;
+use dunghan_proto::submission::intake_service_client::IntakeServiceClient;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use dunghan_proto::r#type::Decimal;
 use dunghan_rpc::{Peer, field};
@@ -96,6 +98,27 @@ pub(crate) fn tan_long() -> UnitId {
     id("31399")
 }
 
+/// A department of Bắc Ninh, which receives what communes report.
+pub(crate) fn department() -> UnitId {
+    id("24.SKHCN")
+}
+
+/// The agency code of a unit, from which day on, and until which.
+fn agency_codes() -> [(UnitId, &'static str, Validity); 8] {
+    let reform = date("2025-07-01");
+    [
+        (bac_ninh(), "H05", Validity::OPEN),
+        (department(), "H05.10", Validity::OPEN),
+        // Held by one commune until the reform, and by its successor since.
+        (old_tri_qua(), "H05.24", Validity::before(reform)),
+        (tri_qua(), "H05.24", Validity::since(reform)),
+        (phong_tri_qua(), "H05.24.1", Validity::since(reform)),
+        (dinh_to(), "H05.25", Validity::OPEN),
+        (phung_hiep(), "H13.4", Validity::before(reform)),
+        (phong_phung_hiep(), "H13.4.2", Validity::before(reform)),
+    ]
+}
+
 /// No unit has it.
 pub(crate) fn nowhere() -> UnitId {
     id("99999")
@@ -130,7 +153,14 @@ pub(crate) fn hierarchy() -> Hierarchy {
         reorganisation: "bac-ninh-2025".into(),
     };
     let edges = vec![merged(old_bac_ninh(), bac_ninh()), merged(thanh_khuong(), tri_qua())];
-    let units = vec![
+    let mut units = vec![
+        of_level(
+            department(),
+            "Sở Khoa học và Công nghệ",
+            Some(bac_ninh()),
+            Level::Department,
+            open,
+        ),
         unit(old_bac_ninh(), "Tỉnh Bắc Ninh", None, before),
         unit(thanh_khuong(), "Phường Thanh Khương", Some(old_bac_ninh()), before),
         division(phong_tri_qua(), "Phòng Văn hóa - Xã hội", tri_qua(), since),
@@ -150,6 +180,11 @@ pub(crate) fn hierarchy() -> Hierarchy {
         unit(gia_lai(), "Tỉnh Gia Lai", None, open),
         unit(binh_duong(), "Xã Bình Dương", Some(gia_lai()), open),
     ];
+    for (holder, value, validity) in agency_codes() {
+        let (scheme, value) = ("dinh_danh".to_owned(), value.to_owned());
+        let holder = units.iter_mut().find(|unit| unit.id == holder).unwrap();
+        holder.identifiers.push(Identifier { scheme, value, validity });
+    }
     Hierarchy::build_with_edges(1, units, edges).unwrap()
 }
 
@@ -175,6 +210,20 @@ pub(crate) fn grant(role: Role, unit: UnitId) -> String {
 
 pub(crate) fn client(testing: &Testing, grants: &[&str]) -> Client {
     SubmissionServiceClient::new(testing.channel(grants)).max_decoding_message_size(16 << 20)
+}
+
+/// As [`client`], for somebody else.
+pub(crate) fn somebody(testing: &Testing, subject: &str, grants: &[&str]) -> Client {
+    let peer = testing.channel_as(subject, grants);
+    SubmissionServiceClient::new(peer).max_decoding_message_size(16 << 20)
+}
+
+pub(crate) fn forms(testing: &Testing, grants: &[&str]) -> FormServiceClient<Peer> {
+    FormServiceClient::new(testing.channel(grants)).max_decoding_message_size(16 << 20)
+}
+
+pub(crate) fn intake(testing: &Testing, grants: &[&str]) -> IntakeServiceClient<Peer> {
+    IntakeServiceClient::new(testing.channel(grants)).max_decoding_message_size(16 << 20)
 }
 
 pub(crate) fn reporter(testing: &Testing, unit: UnitId) -> Client {
@@ -276,6 +325,20 @@ pub(crate) async fn send_back(
     due_date: &str,
 ) -> Result<pb::Report, Status> {
     Ok(client.return_report(return_request(name, due_date)).await?.into_inner())
+}
+
+/// Of what was read.
+pub(crate) fn accept_request(report: &pb::Report) -> pb::AcceptReportRequest {
+    pb::AcceptReportRequest {
+        name: report.name.clone(),
+        etag: report.etag.clone(),
+        comment: "Số liệu khớp với hồ sơ.".to_owned(),
+        request_id: String::new(),
+    }
+}
+
+pub(crate) async fn accept(client: &mut Client, report: &pb::Report) -> Result<pb::Report, Status> {
+    Ok(client.accept_report(accept_request(report)).await?.into_inner())
 }
 
 /// All that was done to a report, with the reports that were handed over.

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use dunghan_calendar::zone::date_vi;
 
-use super::field;
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::report::{Asked, Content};
 use crate::domain::value::{Key, Qualifier, Role};
 use crate::domain::wording;
+
+const CUT_OFF: &str = "declared_cut_off_date";
 
 /// Each date, with the first figure that bears it and how many do.
 type Dates = BTreeMap<NaiveDate, (usize, usize)>;
@@ -51,32 +52,36 @@ fn inconsistent(ends: &Dates) -> Option<Finding> {
     firsts.sort_unstable();
     let listed: Vec<_> =
         ends.iter().map(|(end, (_, count))| format!("{} ({count})", date_vi(*end))).collect();
-    Some(Finding::new(
-        "cut_offs_inconsistent",
-        Severity::Error,
-        field(firsts[1]),
+    let says = (
         "Số liệu trong báo cáo được chốt ở nhiều ngày khác nhau.",
-        format!("ngày chốt (số lượng số liệu): {}", listed.join(", ")),
-    ))
+        "The figures of the report are as of different days.",
+    );
+    let evidence = format!("ngày chốt (số lượng số liệu): {}", listed.join(", "));
+    let finding = Finding::new("cut_offs_inconsistent", Severity::Error, "values", says, evidence);
+    Some(finding.standing_at(firsts[1]).involving(firsts))
 }
 
 fn undeclared() -> Finding {
     Finding::new(
         "cut_off_missing",
         Severity::Warning,
-        "declared_cut_off_date",
-        "Chế độ báo cáo lấy ngày chốt số liệu do báo cáo nêu, nhưng báo cáo chưa nêu.",
+        CUT_OFF,
+        (
+            "Chế độ báo cáo lấy ngày chốt số liệu do báo cáo nêu, nhưng báo cáo chưa nêu.",
+            "The regime leaves the cut-off to the report, and the report does not state one.",
+        ),
         "",
     )
 }
 
 fn against_declared(declared: NaiveDate, ends: &Dates, findings: &mut Vec<Finding>) {
     for (end, (at, _)) in ends.iter().filter(|(end, _)| **end != declared) {
-        findings.push(mismatch(
-            field(*at),
+        let says = (
             "Số liệu không được chốt đúng ngày mà báo cáo nêu.",
-            format!("số liệu đến {}; báo cáo nêu {}", date_vi(*end), date_vi(declared)),
-        ));
+            "A figure is not as of the day that the report states.",
+        );
+        let evidence = format!("số liệu đến {}; báo cáo nêu {}", date_vi(*end), date_vi(declared));
+        findings.push(mismatch(Some(*at), "end", *end, says, evidence));
     }
 }
 
@@ -85,41 +90,45 @@ fn against_window(asked: &Asked, content: &Content, ends: &Dates, findings: &mut
     let period = wording::period(asked.period);
     for (start, (at, _)) in dates(content, |key| key.start) {
         if start != window.first {
-            findings.push(mismatch(
-                field(at),
+            let says = (
                 "Số liệu không được tính từ ngày đầu của kỳ báo cáo.",
-                format!(
-                    "số liệu từ {}; {period} tính từ {}",
-                    date_vi(start),
-                    date_vi(window.first)
-                ),
-            ));
+                "A figure does not begin where the period does.",
+            );
+            let (from, first) = (date_vi(start), date_vi(window.first));
+            let evidence = format!("số liệu từ {from}; {period} tính từ {first}");
+            findings.push(mismatch(Some(at), "start", start, says, evidence));
         }
     }
-    let declared = content.declared_cut_off.map(|end| (end, "declared_cut_off_date".to_owned()));
-    let of_figures = ends.iter().map(|(end, (at, _))| (*end, field(*at)));
+    let declared = content.declared_cut_off.map(|end| (end, None));
+    let of_figures = ends.iter().map(|(end, (at, _))| (*end, Some(*at)));
     let mut ends: BTreeMap<_, _> = declared.into_iter().collect();
     ends.extend(of_figures);
-    for (end, field) in &ends {
+    for (end, at) in &ends {
         let over = end.signed_duration_since(window.cut_off).num_days();
         if over > 0 {
-            let message = format!(
-                "Số liệu vượt quá ngày chốt {over} ngày; phần này sẽ bị tính trùng ở kỳ sau."
+            let says = (
+                format!(
+                    "Số liệu vượt quá ngày chốt {over} ngày; phần này sẽ bị tính trùng ở kỳ sau."
+                ),
+                format!(
+                    "Days past the cut-off: {over}. They are counted again in the next period."
+                ),
             );
-            findings.push(mismatch(field.clone(), message, to(&period, *end, window.cut_off)));
+            let evidence = to(&period, *end, window.cut_off);
+            findings.push(mismatch(*at, "end", *end, says, evidence));
         }
     }
-    if let Some((end, field)) = ends.last_key_value()
+    if let Some((end, at)) = ends.last_key_value()
         && *end < window.cut_off
     {
         let short = window.cut_off.signed_duration_since(*end).num_days();
-        findings.push(Finding::new(
-            "window_short",
-            Severity::Warning,
-            field.clone(),
+        let says = (
             format!("Số liệu dừng trước ngày chốt {short} ngày."),
-            to(&period, *end, window.cut_off),
-        ));
+            format!("Days before the cut-off on which the figures stop: {short}."),
+        );
+        let evidence = to(&period, *end, window.cut_off);
+        let finding = Finding::new("window_short", Severity::Warning, CUT_OFF, says, evidence);
+        findings.push(standing(finding, *at).told_by(&[]));
     }
 }
 
@@ -127,8 +136,23 @@ fn to(period: &str, end: NaiveDate, cut_off: NaiveDate) -> String {
     format!("số liệu đến {}; {period} chốt ngày {}", date_vi(end), date_vi(cut_off))
 }
 
-fn mismatch(field: String, message: impl Into<String>, evidence: String) -> Finding {
-    Finding::new("window_mismatch", Severity::Warning, field, message, evidence)
+fn mismatch(
+    at: Option<usize>,
+    bound: &str,
+    date: NaiveDate,
+    says: (impl Into<String>, impl Into<String>),
+    evidence: String,
+) -> Finding {
+    let finding = Finding::new("window_mismatch", Severity::Warning, CUT_OFF, says, evidence);
+    standing(finding, at).told_by(&[bound, &date.to_string()])
+}
+
+/// At a figure, or at the cut-off that the report declares.
+fn standing(finding: Finding, at: Option<usize>) -> Finding {
+    match at {
+        Some(at) => finding.standing_at(at),
+        None => finding,
+    }
 }
 
 #[cfg(test)]

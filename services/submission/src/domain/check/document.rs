@@ -14,22 +14,22 @@ pub(super) fn check(asked: &Asked, document: &Document, findings: &mut Vec<Findi
             "" => String::new(),
             symbol => format!("Số: …/{symbol}"),
         };
-        let message = "Văn bản chưa ghi số.";
+        let says = ("Văn bản chưa ghi số.", "The document bears no number.");
         findings.push(Finding::new(
             "document.number_missing",
             Severity::Error,
             "document.number",
-            message,
+            says,
             evidence,
         ));
     }
     if document.date.is_none() {
-        let message = "Văn bản chưa ghi ngày, tháng, năm.";
+        let says = ("Văn bản chưa ghi ngày, tháng, năm.", "The document bears no date.");
         findings.push(Finding::new(
             "document.date_missing",
             Severity::Error,
             "document.document_date",
-            message,
+            says,
             "",
         ));
     }
@@ -46,24 +46,24 @@ fn disagrees(asked: &Asked, at: usize, declared: DeclaredPeriod) -> Option<Findi
         return None;
     }
     // A body may well compare with other periods; a title may not.
-    let (place, severity) = match declared.place {
-        Place::Title => ("tiêu đề", Severity::Error),
-        Place::Opening => ("phần mở đầu", Severity::Error),
-        Place::Body => ("phần nội dung", Severity::Warning),
-        Place::Closing => ("phần kết", Severity::Error),
+    let (place, place_en, severity) = match declared.place {
+        Place::Title => ("tiêu đề", "title", Severity::Error),
+        Place::Opening => ("phần mở đầu", "opening", Severity::Error),
+        Place::Body => ("phần nội dung", "body", Severity::Warning),
+        Place::Closing => ("phần kết", "closing", Severity::Error),
     };
     let evidence = format!(
         "{place} ghi {}; kỳ báo cáo là {}",
         wording::period(declared.period),
         wording::period(asked.period)
     );
-    Some(Finding::new(
-        "period.declared_disagrees",
-        severity,
-        format!("document.declared_periods[{at}].period"),
+    let says = (
         format!("Kỳ nêu ở {place} không khớp với kỳ báo cáo."),
-        evidence,
-    ))
+        format!("The period in the {place_en} is not the one that the report is for."),
+    );
+    let field = format!("document.declared_periods[{at}].period");
+    let finding = Finding::new("period.declared_disagrees", severity, field, says, evidence);
+    Some(finding.told_by(&[place_en, &declared.period.to_string()]))
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use dunghan_calendar::{Family, Period};
 
-use super::findings;
+use super::{Against, findings};
 use crate::domain::finding::Finding;
-use crate::domain::form::Forms;
+use crate::domain::form::{Form, Forms};
 use crate::domain::report::{Asked, Content, DeclaredPeriod, Document, Place};
 use crate::domain::value::{Figure, Key, Qualifier, Ratio, Role, Value};
 
@@ -27,7 +27,15 @@ impl Draft {
             declared_periods: Vec::new(),
         };
         Self {
-            asked: Asked { regime, period, form, window, cut_off_as_declared: false },
+            asked: Asked {
+                regime,
+                period,
+                form,
+                window,
+                cut_off_as_declared: false,
+                review_levels: 0,
+                receivers: Vec::new(),
+            },
             content: Content { document, ..Content::default() },
         }
     }
@@ -61,6 +69,7 @@ impl Draft {
             },
             stated_percent: (!part(3).is_empty()).then(|| part(3).parse().unwrap()),
             quote: String::new(),
+            discrepancy: None,
         });
         self
     }
@@ -79,10 +88,22 @@ impl Draft {
 
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let forms = Forms::compiled_in().unwrap();
-        let form = forms.get(&self.asked.form).unwrap();
-        let unknown = self.content.values.iter().find(|value| form.asks_for(value).is_err());
+        self.against(forms.get(&self.asked.form).unwrap())
+    }
+
+    /// What is found by another form.
+    pub(crate) fn against(&self, form: &Form) -> Vec<Finding> {
+        self.checked(form).0
+    }
+
+    /// What is found by a form where a history is known, or not, and what becomes of the content.
+    pub(crate) fn checked<'a>(&self, against: impl Into<Against<'a>>) -> (Vec<Finding>, Content) {
+        let against = against.into();
+        let unknown =
+            self.content.values.iter().find(|value| against.form.asks_for(value).is_err());
         assert_eq!(unknown, None, "the test asks what the form does not");
-        findings(form, &self.asked, &self.content)
+        let mut content = self.content.clone();
+        (findings(against, &self.asked, &mut content), content)
     }
 }
 

@@ -1,25 +1,32 @@
 //! Stated percentages, held against their parts.
 //!
 //! One rule of tolerance, and no other: a stated percentage is right if it is 100 × part / whole, rounded half up at
-//! the last decimal stated. What differs is told apart by how it differs: cut off instead of rounded, taken as 100
-//! less its sibling, stated though the whole is 0, or wrong. All of it is computed in whole numbers.
+//! the last decimal stated. What is right is exact or rounded, and nothing is told of it. What differs is told apart by how it
+//! differs: cut off instead of rounded, taken as 100 less its sibling, stated though the whole is 0, or wrong. All of it is computed
+//! in whole numbers. What claims not to be exact is not recomputed.
 
 use rust_decimal::Decimal;
 
-use super::{Figures, field};
+use super::{Figures, scaled};
 use crate::domain::finding::{Discrepancy, Finding, Severity};
-use crate::domain::value::{Figure, Percent, Qualifier, Ratio, Role, Value};
-use crate::domain::wording::{decimal, number};
+use crate::domain::value::{Figure, MOST_DECIMALS, Percent, Qualifier, Ratio, Role, Value};
+use crate::domain::wording::{self, decimal, number};
 
-pub(super) fn check(figures: &Figures<'_>, findings: &mut Vec<Finding>) {
+/// How each figure's stated percentage stands to its parts.
+pub(super) fn check(
+    figures: &Figures<'_>,
+    findings: &mut Vec<Finding>,
+) -> Vec<Option<Discrepancy>> {
     let percentages: Vec<_> =
         figures.values.iter().map(|value| Percentage::of(figures, value)).collect();
-    for (at, percentage) in percentages.iter().enumerate() {
+    let judged: Vec<_> = (0..percentages.len()).map(|at| judged(&percentages, at)).collect();
+    for (at, (percentage, judged)) in percentages.iter().zip(&judged).enumerate() {
         findings.extend(impossible(figures, at));
-        findings.extend(recomputed(figures, &percentages, at));
+        findings.extend(judged.and_then(|judged| recomputed(figures, percentage, judged, at)));
         findings.extend(without_denominator(figures, percentage, at));
         findings.extend(denominator_contradicts(figures, at));
     }
+    judged.into_iter().map(|judged| judged.map(|(discrepancy, _)| discrepancy)).collect()
 }
 
 /// A percentage that is stated beside a figure, and what it is of.
@@ -35,11 +42,11 @@ impl<'a> Percentage<'a> {
     fn of(figures: &Figures<'_>, value: &'a Value) -> Self {
         let parts = match value.figure {
             Figure::Ratio(ratio) => Some(ratio),
-            Figure::Count(count) => figures
+            Figure::Count(part) | Figure::Money(part) => figures
                 .whole(value)
                 .and_then(|whole| figures.stated_once(whole, &value.key))
-                .and_then(|whole| Ratio::new(count, whole)),
-            Figure::Percent(_) => None,
+                .and_then(|whole| Ratio::new(part, whole)),
+            Figure::Percent(_) | Figure::Text(_) | Figure::Choice(_) => None,
         };
         let says = value.stated_percent.filter(|_| value.qualifier == Qualifier::Exact);
         Self { value, says, parts }
@@ -49,8 +56,10 @@ impl<'a> Percentage<'a> {
 /// How a stated percentage stands to its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
-    /// It is the percentage, or that rounded half up.
-    Right,
+    /// It is the percentage.
+    Exact,
+    /// It is the percentage, rounded half up.
+    Rounded,
     Truncated,
     Wrong,
     Undefined,
@@ -58,11 +67,13 @@ enum Class {
 
 fn classify(ratio: Ratio, stated: Percent) -> Class {
     let Some(rounded) = rounded(ratio, stated.decimals()) else { return Class::Undefined };
-    if stated.scaled() == rounded {
-        return Class::Right;
+    let (hundredfold, whole) = (hundredfold(ratio, stated.decimals()), i128::from(ratio.whole()));
+    match stated.scaled() {
+        says if says == rounded && hundredfold % whole == 0 => Class::Exact,
+        says if says == rounded => Class::Rounded,
+        says if says == hundredfold / whole => Class::Truncated,
+        _ => Class::Wrong,
     }
-    let cut_off = hundredfold(ratio, stated.decimals()) / i128::from(ratio.whole());
-    if stated.scaled() == cut_off { Class::Truncated } else { Class::Wrong }
 }
 
 /// 100 × part as a whole number of the last decimal. At most 2⁶⁴ × 10⁶: far from the end of an i128.
@@ -76,72 +87,108 @@ fn rounded(ratio: Ratio, decimals: u32) -> Option<i128> {
     (whole > 0).then(|| (2 * hundredfold(ratio, decimals) + whole) / (2 * whole))
 }
 
-fn recomputed(figures: &Figures<'_>, percentages: &[Percentage<'_>], at: usize) -> Option<Finding> {
-    let Percentage { value, says: Some(says), parts: Some(parts) } = &percentages[at] else {
-        return None;
-    };
-    let label = figures.label(&value.key.indicator);
-    let (severity, discrepancy, message) = match classify(*parts, *says) {
-        Class::Right => return None,
-        Class::Truncated => (
-            Severity::Info,
-            Discrepancy::Truncated,
-            format!("Tỷ lệ của “{label}” bị cắt bớt chữ số, không được làm tròn."),
-        ),
-        Class::Undefined => (
-            Severity::Warning,
-            Discrepancy::Undefined,
-            format!("“{label}” có mẫu số bằng 0 nên không có tỷ lệ phần trăm."),
-        ),
-        Class::Wrong => match complement(percentages, value, *parts, *says) {
-            Some(sibling) => (
-                Severity::Info,
-                Discrepancy::ComplementAdjusted,
-                format!(
-                    "Tỷ lệ của “{label}” được lấy bằng 100 % trừ đi tỷ lệ của “{}”.",
-                    figures.label(&sibling.key.indicator)
-                ),
-            ),
-            None => (
-                Severity::Error,
-                Discrepancy::Wrong,
-                format!("Tỷ lệ của “{label}” không khớp với tử số và mẫu số."),
-            ),
+/// The percentage rounded half up at the fourth decimal; `None` where the whole is 0.
+pub(super) fn rounded_decimal(ratio: Ratio) -> Option<Decimal> {
+    rounded(ratio, MOST_DECIMALS).map(|number| scaled(number, MOST_DECIMALS).normalize())
+}
+
+/// How a stated percentage stands to its parts, with the sibling that it complements.
+fn judged(percentages: &[Percentage<'_>], at: usize) -> Option<(Discrepancy, Option<usize>)> {
+    let Percentage { says, parts, .. } = &percentages[at];
+    let (says, parts) = ((*says)?, (*parts)?);
+    Some(match classify(parts, says) {
+        Class::Exact => (Discrepancy::Exact, None),
+        Class::Rounded => (Discrepancy::Rounded, None),
+        Class::Truncated => (Discrepancy::Truncated, None),
+        Class::Undefined => (Discrepancy::Undefined, None),
+        Class::Wrong => match complement(percentages, at, parts, says) {
+            Some(sibling) => (Discrepancy::ComplementAdjusted, Some(sibling)),
+            None => (Discrepancy::Wrong, None),
         },
+    })
+}
+
+fn recomputed(
+    figures: &Figures<'_>,
+    percentage: &Percentage<'_>,
+    (discrepancy, sibling): (Discrepancy, Option<usize>),
+    at: usize,
+) -> Option<Finding> {
+    let (says, parts) = (percentage.says?, percentage.parts?);
+    let label = figures.label(&percentage.value.key.indicator);
+    let (severity, message, message_en) = match discrepancy {
+        Discrepancy::Exact | Discrepancy::Rounded => return None,
+        Discrepancy::Truncated => (
+            Severity::Info,
+            format!("Tỷ lệ của “{label}” bị cắt bớt chữ số, không được làm tròn."),
+            format!("The percentage of “{label}” is cut off instead of rounded."),
+        ),
+        Discrepancy::Undefined => (
+            Severity::Warning,
+            format!("“{label}” có mẫu số bằng 0 nên không có tỷ lệ phần trăm."),
+            format!("The whole of “{label}” is 0: there is no percentage."),
+        ),
+        Discrepancy::ComplementAdjusted => {
+            let sibling = sibling.map_or("", |at| figures.label(&figures.values[at].key.indicator));
+            (
+                Severity::Info,
+                format!("Tỷ lệ của “{label}” được lấy bằng 100 % trừ đi tỷ lệ của “{sibling}”."),
+                format!("The percentage of “{label}” is 100 % less that of “{sibling}”."),
+            )
+        }
+        Discrepancy::Wrong => (
+            Severity::Error,
+            format!("Tỷ lệ của “{label}” không khớp với tử số và mẫu số."),
+            format!("The percentage of “{label}” is not what its part and whole give."),
+        ),
     };
     let decimals = says.decimals().max(2);
-    let recomputed =
-        rounded(*parts, decimals).map(|scaled| Decimal::from_i128_with_scale(scaled, decimals));
+    let recomputed = rounded(parts, decimals).map(|number| scaled(number, decimals));
     let of = format!("{}/{}", number(parts.part()), number(parts.whole()));
     let says = decimal(says.decimal());
     let evidence = match recomputed {
         Some(percent) => format!("{of} = {} %; báo cáo ghi {says} %", decimal(percent)),
         None => format!("{of}; báo cáo ghi {says} %"),
     };
-    let finding = Finding::new("percent_recomputed", severity, field(at), message, evidence);
+    let says = (message, message_en);
+    let finding = Finding::new("percent_recomputed", severity, "values", says, evidence);
+    let finding = finding.at_value(figures.values, at).involving(sibling);
+    let finding = match percentage.value.figure {
+        // Its whole is a figure of its own.
+        Figure::Count(_) | Figure::Money(_) => finding.involving(figures.wholes(at)),
+        _ => finding,
+    };
     Some(Finding { discrepancy: Some(discrepancy), recomputed, ..finding })
+}
+
+impl<'a> Figures<'a> {
+    /// Where the figures stand that are the whole of one.
+    fn wholes(&self, at: usize) -> Vec<usize> {
+        let value = &self.values[at];
+        self.whole(value).into_iter().flat_map(|whole| self.beside(whole, &value.key)).collect()
+    }
 }
 
 /// The figure that makes up the whole together with this one, and whose stated percentage, itself no worse than cut
 /// off, makes up 100 together with `says`.
-fn complement<'a>(
-    percentages: &[Percentage<'a>],
-    value: &Value,
+fn complement(
+    percentages: &[Percentage<'_>],
+    at: usize,
     parts: Ratio,
     says: Percent,
-) -> Option<&'a Value> {
-    let sibling = percentages.iter().find(|other| {
+) -> Option<usize> {
+    let key = &percentages[at].value.key;
+    percentages.iter().position(|other| {
         let Percentage { value: sibling, says: Some(theirs), parts: Some(rest) } = other else {
             return false;
         };
         rest.whole() == parts.whole()
             && rest.part() == parts.whole() - parts.part()
             && theirs.decimal() + says.decimal() == Decimal::ONE_HUNDRED
-            && sibling.key != value.key
-            && sibling.key.comparable(&value.key)
-            && matches!(classify(*rest, *theirs), Class::Right | Class::Truncated)
-    });
-    sibling.map(|percentage| percentage.value)
+            && sibling.key != *key
+            && sibling.key.comparable(key)
+            && !matches!(classify(*rest, *theirs), Class::Wrong | Class::Undefined)
+    })
 }
 
 fn impossible(figures: &Figures<'_>, at: usize) -> Option<Finding> {
@@ -149,26 +196,24 @@ fn impossible(figures: &Figures<'_>, at: usize) -> Option<Finding> {
     let (percent, qualifier) = match value.figure {
         Figure::Percent(percent) => (percent, value.qualifier),
         // The qualifier is the count's, not the percentage's beside it.
-        Figure::Count(_) | Figure::Ratio(_) => (value.stated_percent?, Qualifier::Exact),
+        Figure::Count(_) | Figure::Ratio(_) | Figure::Money(_) => {
+            (value.stated_percent?, Qualifier::Exact)
+        }
+        Figure::Text(_) | Figure::Choice(_) => return None,
     };
     let more = matches!(qualifier, Qualifier::MoreThan | Qualifier::AboutMoreThan);
     let percent = percent.decimal();
     if percent < Decimal::ONE_HUNDRED || (percent == Decimal::ONE_HUNDRED && !more) {
         return None;
     }
-    let qualifier = match qualifier {
-        Qualifier::Exact => "",
-        Qualifier::MoreThan => "trên ",
-        Qualifier::About => "khoảng ",
-        Qualifier::AboutMoreThan => "khoảng trên ",
-    };
-    Some(Finding::new(
-        "percent_impossible",
-        Severity::Error,
-        field(at),
-        format!("Tỷ lệ của “{}” vượt quá 100 %.", figures.label(&value.key.indicator)),
-        format!("báo cáo ghi {qualifier}{} %", decimal(percent)),
-    ))
+    let label = figures.label(&value.key.indicator);
+    let says = (
+        format!("Tỷ lệ của “{label}” vượt quá 100 %."),
+        format!("The percentage of “{label}” is more than 100 %."),
+    );
+    let evidence = format!("báo cáo ghi {}{} %", wording::qualifier(qualifier), decimal(percent));
+    let finding = Finding::new("percent_impossible", Severity::Error, "values", says, evidence);
+    Some(finding.at_value(figures.values, at))
 }
 
 fn without_denominator(
@@ -182,16 +227,22 @@ fn without_denominator(
         Figure::Ratio(_) => return None,
         Figure::Percent(percent) => figures.whole(value).map(|_| percent)?,
         // A percentage beside a count is of something; where that is stated elsewhere, it is recomputed.
-        Figure::Count(_) => value.stated_percent.filter(|_| percentage.parts.is_none())?,
+        Figure::Count(_) | Figure::Money(_) => {
+            value.stated_percent.filter(|_| percentage.parts.is_none())?
+        }
+        Figure::Text(_) | Figure::Choice(_) => return None,
     };
     let label = figures.label(&value.key.indicator);
-    Some(Finding::new(
-        "percent_without_denominator",
-        Severity::Info,
-        field(at),
+    let says = (
         format!("Tỷ lệ của “{label}” không kèm tử số và mẫu số nên không kiểm tra, tổng hợp được."),
-        format!("báo cáo ghi {} %", decimal(percent.decimal())),
-    ))
+        format!(
+            "The percentage of “{label}” has no part and whole: it is neither checked nor added."
+        ),
+    );
+    let evidence = format!("báo cáo ghi {} %", decimal(percent.decimal()));
+    let rule = "percent_without_denominator";
+    let finding = Finding::new(rule, Severity::Info, "values", says, evidence);
+    Some(finding.at_value(figures.values, at))
 }
 
 fn denominator_contradicts(figures: &Figures<'_>, at: usize) -> Option<Finding> {
@@ -201,15 +252,20 @@ fn denominator_contradicts(figures: &Figures<'_>, at: usize) -> Option<Finding> 
         return None;
     }
     let whole = figures.whole(value)?;
-    let other = figures.stated(whole, &value.key).find(|other| *other != ratio.whole())?;
+    let differs = |at: usize| {
+        let other = figures.values[at].exact_count().filter(|other| *other != ratio.whole());
+        other.map(|other| (at, other))
+    };
+    let (contradicts, other) = figures.beside(whole, &value.key).find_map(differs)?;
     let (label, whole) = (figures.label(&value.key.indicator), figures.label(whole));
-    Some(Finding::new(
-        "denominator_contradicts",
-        Severity::Error,
-        field(at),
+    let says = (
         format!("Mẫu số của “{label}” khác với số liệu “{whole}” trong cùng báo cáo."),
-        format!("mẫu số ghi {}; “{whole}” ghi {}", number(ratio.whole()), number(other)),
-    ))
+        format!("The whole of “{label}” is not the figure “{whole}” of the same report."),
+    );
+    let evidence = format!("mẫu số ghi {}; “{whole}” ghi {}", number(ratio.whole()), number(other));
+    let rule = "denominator_contradicts";
+    let finding = Finding::new(rule, Severity::Error, "values", says, evidence);
+    Some(finding.at_value(figures.values, at).involving([contradicts]))
 }
 
 #[cfg(test)]
@@ -226,34 +282,34 @@ mod tests {
     #[test]
     fn a_stated_percentage_is_right_when_it_is_rounded_half_up_at_its_last_decimal() {
         for (part, whole, stated, expected) in [
-            (157, 157, "100", Class::Right),
-            (157, 157, "100.00", Class::Right),
-            (513, 550, "93.27", Class::Right),
-            (7238, 12230, "59.18", Class::Right),
-            (74230, 116606, "63.66", Class::Right),
-            (300, 500, "60", Class::Right),
-            (0, 1291, "0", Class::Right),
-            (465, 550, "84.55", Class::Right),
+            (157, 157, "100", Class::Exact),
+            (157, 157, "100.00", Class::Exact),
+            (513, 550, "93.27", Class::Rounded),
+            (7238, 12230, "59.18", Class::Rounded),
+            (74230, 116606, "63.66", Class::Rounded),
+            (300, 500, "60", Class::Exact),
+            (0, 1291, "0", Class::Exact),
+            (465, 550, "84.55", Class::Rounded),
             (465, 550, "84.54", Class::Truncated),
-            (465, 550, "84.5", Class::Right),
-            (465, 550, "85", Class::Right),
+            (465, 550, "84.5", Class::Rounded),
+            (465, 550, "85", Class::Rounded),
             (465, 550, "84", Class::Truncated),
             (465, 550, "84.540", Class::Wrong),
             (85, 550, "15.46", Class::Wrong),
-            (85, 550, "15.45", Class::Right),
+            (85, 550, "15.45", Class::Rounded),
             (3794, 4433, "85", Class::Truncated),
-            (3794, 4433, "86", Class::Right),
+            (3794, 4433, "86", Class::Rounded),
             (17236, 17307, "99.99", Class::Wrong),
-            (17236, 17307, "99.59", Class::Right),
+            (17236, 17307, "99.59", Class::Rounded),
             (17236, 17307, "99.58", Class::Truncated),
-            (1, 2, "50.0", Class::Right),
-            (1, 200, "1", Class::Right),
+            (1, 2, "50.0", Class::Exact),
+            (1, 200, "1", Class::Rounded),
             (1, 200, "0", Class::Truncated),
             (1, 3, "33.3334", Class::Wrong),
             (0, 0, "0", Class::Undefined),
             (0, 0, "100", Class::Undefined),
-            (u64::MAX, u64::MAX, "100.0000", Class::Right),
-            (u64::MAX - 1, u64::MAX, "100.0000", Class::Right),
+            (u64::MAX, u64::MAX, "100.0000", Class::Exact),
+            (u64::MAX - 1, u64::MAX, "100.0000", Class::Rounded),
             (u64::MAX - 1, u64::MAX, "99.9999", Class::Truncated),
         ] {
             assert_eq!(class(part, whole, stated), expected, "{part}/{whole} {stated}");
@@ -434,8 +490,10 @@ mod tests {
             let half_up = floor + i64::from(2 * rest >= u128::from(whole));
             let says = (floor + off).max(0);
             let stated = Decimal::new(says, decimals).to_string();
-            let expected = if says == half_up {
-                Class::Right
+            let expected = if says == half_up && rest == 0 {
+                Class::Exact
+            } else if says == half_up {
+                Class::Rounded
             } else if says == floor {
                 Class::Truncated
             } else {

@@ -29,9 +29,9 @@ struct Server {
 
 /// Where one measurement has its data.
 #[derive(Debug)]
-pub(super) struct Place {
-    pub(super) location: Location,
-    pub(super) folder: PathBuf,
+pub(crate) struct Place {
+    pub(crate) location: Location,
+    pub(crate) folder: PathBuf,
 }
 
 impl Ground {
@@ -54,7 +54,7 @@ impl Ground {
     }
 
     /// Empty.
-    pub(super) async fn place(&self) -> anyhow::Result<Place> {
+    pub(crate) async fn place(&self) -> anyhow::Result<Place> {
         let name = format!("dunghan_bench_{}", Uuid::now_v7().simple());
         let folder = self.folder.path().join(&name);
         std::fs::create_dir(&folder).context("no folder can be made for the data")?;
@@ -66,7 +66,7 @@ impl Ground {
     }
 
     /// Removes what one measurement left.
-    pub(super) async fn clear(&self, place: Place) -> anyhow::Result<()> {
+    pub(crate) async fn clear(&self, place: Place) -> anyhow::Result<()> {
         std::fs::remove_dir_all(&place.folder).context("the data was not removed")?;
         let name = place.folder.file_name().and_then(|name| name.to_str());
         match (&self.server, name) {

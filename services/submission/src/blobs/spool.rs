@@ -1,0 +1,136 @@
+//! A file while it is taken in: on the disk, under no name, so that nothing is left of it whatever happens to the process. Only
+//! once it is whole and found to be one that is taken does it go to where blobs are.
+
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt as _};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::inspect::{self, NotTaken};
+
+/// What is said of a file beforehand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Announced {
+    /// In bytes.
+    pub(crate) size: u64,
+    /// In lower-case hexadecimal.
+    pub(crate) sha256: String,
+}
+
+/// A file that came as it was announced, and is of a kind that is taken.
+#[derive(Debug)]
+pub(crate) struct Received {
+    /// At its beginning, at first.
+    pub(super) file: File,
+    pub(super) size: u64,
+    /// By what it holds.
+    pub(crate) media_type: &'static str,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Why a file was not received; `E` is how the stream of its chunks breaks.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotReceived<E> {
+    /// More came, or less.
+    #[error("holds {came}, and {announced} bytes were announced")]
+    Length {
+        /// How many bytes came, in words.
+        came: String,
+        /// How many were to come.
+        announced: u64,
+    },
+    /// Something else came.
+    #[error("is {announced}, and what came has {came}")]
+    Hash {
+        /// Of what came.
+        came: String,
+        /// Of what was to come.
+        announced: String,
+    },
+    /// It is not taken.
+    #[error(transparent)]
+    NotTaken(#[from] NotTaken),
+    /// The stream broke.
+    #[error("the stream broke")]
+    Broken(E),
+    /// It cannot be written here.
+    #[error("a file that is taken in cannot be written")]
+    Unwritable(#[source] io::Error),
+}
+
+/// What came so far.
+struct Spool {
+    file: File,
+    hash: Sha256,
+    size: u64,
+}
+
+impl Spool {
+    /// Adds a chunk, on a thread that may block, and holds it no longer than that takes.
+    async fn add<C: AsRef<[u8]> + Send + 'static>(mut self, chunk: C) -> io::Result<Self> {
+        let adding = move || {
+            let bytes = chunk.as_ref();
+            self.file.write_all(bytes)?;
+            self.hash.update(bytes);
+            self.size += bytes.len() as u64;
+            Ok(self)
+        };
+        tokio::task::spawn_blocking(adding).await.map_err(io::Error::other)?
+    }
+}
+
+/// Takes a file in, a chunk at a time: the next is asked for once the one before is on the disk.
+pub(super) async fn receive<C, E>(
+    folder: &Path,
+    places: Arc<Semaphore>,
+    announced: Announced,
+    chunks: impl Stream<Item = Result<C, E>>,
+) -> Result<Received, NotReceived<E>>
+where
+    C: AsRef<[u8]> + Send + 'static,
+{
+    let unwritable = NotReceived::Unwritable;
+    let place = places.acquire_owned().await.map_err(|e| unwritable(io::Error::other(e)))?;
+    let file = tempfile::tempfile_in(folder).map_err(unwritable)?;
+    let mut spool = Spool { file, hash: Sha256::new(), size: 0 };
+    let mut chunks = std::pin::pin!(chunks);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(NotReceived::Broken)?;
+        let size = spool.size + chunk.as_ref().len() as u64;
+        if size > announced.size {
+            let came = format!("{size} bytes or more");
+            return Err(NotReceived::Length { came, announced: announced.size });
+        }
+        spool = spool.add(chunk).await.map_err(unwritable)?;
+    }
+    let Spool { mut file, hash, size } = spool;
+    if size < announced.size {
+        let came = format!("{size} bytes");
+        return Err(NotReceived::Length { came, announced: announced.size });
+    }
+    let came = hex(hash);
+    if came != announced.sha256 {
+        return Err(NotReceived::Hash { came, announced: announced.sha256 });
+    }
+    let looking = move || {
+        file.seek(SeekFrom::Start(0))?;
+        let media_type = inspect::media_type(&file)?;
+        file.seek(SeekFrom::Start(0))?;
+        Ok((media_type, file))
+    };
+    let (media_type, file) = match tokio::task::spawn_blocking(looking).await {
+        Ok(looked) => looked.map_err(NotReceived::NotTaken)?,
+        // A parser of somebody else's files gave up in the middle.
+        Err(_) => return Err(NotTaken::Kind("does not open".to_owned()).into()),
+    };
+    Ok(Received { file, size, media_type, _place: place })
+}
+
+/// In lower-case hexadecimal.
+pub(super) fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
