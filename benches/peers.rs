@@ -60,13 +60,35 @@ impl tower::Service<http::Request<Body>> for NoReports {
     }
 }
 
+/// What it is asked for forms.
+#[derive(Clone, Copy, Debug)]
+struct NoForms;
+
+impl NamedService for NoForms {
+    const NAME: &'static str = "dunghan.submission.v1.FormService";
+}
+
+impl tower::Service<http::Request<Body>> for NoForms {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        unary(NoReports, request)
+    }
+}
+
 impl Spec for NoReports {
     const NAME: &'static str = "submission";
     type Migrations = NoTables;
     type Config = NoConfig;
 
     async fn start(_: Start, _: NoConfig) -> anyhow::Result<Running> {
-        Ok(Running::new().service(Self))
+        Ok(Running::new().service(Self).service(NoForms))
     }
 }
 

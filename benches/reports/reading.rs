@@ -12,7 +12,7 @@ use dunghan_calendar::ManualClock;
 use dunghan_host::{Running, Spec, Start, Suite};
 use dunghan_proto::submission as pb;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
-use dunghan_rpc::Peer;
+use dunghan_rpc::{Peer, internal};
 use dunghan_store::Database;
 use futures::future::BoxFuture;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -145,7 +145,7 @@ impl UnaryService<pb::GetReportRequest> for Bare {
         let bare = self.clone();
         Box::pin(async move {
             let read = bare.read(&request.get_ref().name).await;
-            read.map_err(|error| Status::internal(error.to_string()))?;
+            read.map_err(|error| internal("reading a row", &std::io::Error::other(error)))?;
             Ok(Response::new(pb::Report::clone(&bare.0.report)))
         })
     }

@@ -293,7 +293,9 @@ fn s3(config: &Attachments, bucket: String) -> anyhow::Result<impl ObjectStore +
     let client = ClientOptions::new()
         .with_allow_http(config.endpoint.starts_with("http://"))
         .with_connect_timeout(Duration::from_secs(5))
-        .with_timeout(Duration::from_secs(60));
+        // Not of a whole answer: a file goes out as slowly as its reader takes it.
+        .with_timeout_disabled()
+        .with_read_timeout(Duration::from_secs(60));
     // Whoever waits for an answer is told sooner that there is none, and tries again.
     let retry = RetryConfig {
         max_retries: 3,

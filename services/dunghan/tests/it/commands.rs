@@ -358,7 +358,7 @@ fn a_report_is_sent_back_mended_and_taken_back_and_all_of_that_is_told() {
     assert_eq!(["draft", "submitted", "returned"].map(listed), [0, 0, 1]);
     let state = server.run(&["reports", "list", "--state", "missing"]);
     assert_eq!(state.code, Some(2), "{state:?}");
-    assert!(state.err.contains("is not draft, submitted or returned"), "{state:?}");
+    assert!(state.err.contains("is not draft, submitted, returned or accepted"), "{state:?}");
 
     let better = REPORT.replace("\"count\": 550", "\"count\": 551");
     let mended = import("reports", "report.json", &better).json();

@@ -47,7 +47,7 @@ impl DocumentKey {
         Uuid::new_v5(&sender.uuid(), self.0.as_bytes())
     }
 
-    /// One of [`Self::TURNS`] numbers, whoever sent it. Whoever matches documents of the same number waits for the other.
+    /// One of 256 numbers, the same whoever sent it: of two that match the same document at once one waits for the other.
     pub fn turn(&self) -> u8 {
         let [turn, ..] = Uuid::new_v5(&Uuid::nil(), self.0.as_bytes()).into_bytes();
         turn
@@ -367,7 +367,10 @@ mod tests {
     fn the_agency_that_hands_over_sends_the_document_of_its_unit() {
         let by_agency =
             Awaited { keys: [Some(Uuid::from_u128(1)), Some(Uuid::from_u128(2))], ..report(11, 1) };
-        assert_eq!(matched(&[arrival("1", 2)], &[by_agency.clone()]).arrivals, [own(11)]);
+        assert_eq!(
+            matched(&[arrival("1", 2)], std::slice::from_ref(&by_agency)).arrivals,
+            [own(11)]
+        );
         // Both sent it: it came twice.
         let twice = [arrival("1", 1), arrival("2", 2)];
         assert_eq!(matched(&twice, &[by_agency]).arrivals, [Match::Ambiguous; 2]);
@@ -400,16 +403,16 @@ mod tests {
         let first = Incoming { report: Some(Uuid::from_u128(11)), ..arrival("1", 1) };
         let fixed = received(report(11, 1), "1");
         let again = [first.clone(), arrival("2", 1)];
-        let matches = matched(&again, &[fixed.clone()]);
+        let matches = matched(&again, std::slice::from_ref(&fixed));
         assert_eq!(matches.arrivals, [own(11), Match::Ambiguous]);
         assert_eq!(matches.reports[&fixed.report].number, "1");
         // Another report with its document does not take it away.
-        let matches = matched(&[first.clone()], &[fixed.clone(), report(12, 1)]);
+        let matches = matched(std::slice::from_ref(&first), &[fixed.clone(), report(12, 1)]);
         assert_eq!(matches.arrivals, [own(11)]);
         assert_eq!(matches.reports.len(), 1);
         // Mended under another number it is matched with what arrived under that as well.
         let mended = Awaited { keys: [Some(Uuid::from_u128(2)), None], ..fixed.clone() };
-        let matches = matched(&[first.clone(), arrival("3", 2)], &[mended.clone()]);
+        let matches = matched(&[first, arrival("3", 2)], std::slice::from_ref(&mended));
         assert_eq!(matches.arrivals, [own(11), own(11)]);
         assert_eq!(matches.reports[&mended.report].number, "3");
         // Taken back it was never received.
@@ -423,7 +426,10 @@ mod tests {
         let shown = Incoming { report: Some(Uuid::from_u128(11)), ..arrival("1", 1) };
         let there =
             Awaited { first: Some(Receipt { at: noon(), evidence: None }), ..report(11, 1) };
-        assert_eq!(matched(&[shown.clone()], &[there.clone()]).arrivals, [own(11)]);
+        assert_eq!(
+            matched(std::slice::from_ref(&shown), std::slice::from_ref(&there)).arrivals,
+            [own(11)]
+        );
         let twice = matched(&[shown, arrival("2", 1)], &[there]);
         assert_eq!(twice.arrivals, [Match::Ambiguous; 2]);
     }

@@ -812,6 +812,51 @@ mod tests {
     }
 
     #[test]
+    fn a_report_was_received_when_its_document_arrived_if_that_lies_in_the_window_and_not_ahead() {
+        let (draft, forms) = may_2026(vec![value()]);
+        let form = forms.get("cds-1").unwrap();
+        let (now, tick) = (draft.create_time + TimeDelta::hours(1), TimeDelta::microseconds(1));
+        let opens = zone::start_of(draft.asked.window.first);
+        let arrived = |report: &Report, at| {
+            let arrival = Some(Arrived { number: "1203".to_owned(), at });
+            Report { arrival, ..report.clone() }
+        };
+        let received = |report: Report, now| {
+            let report = report.submit(form, None, "lan", now).unwrap();
+            let act = report.hand_over().unwrap();
+            (act.at, report.first().unwrap().clone())
+        };
+        let reference = || "1203".to_owned();
+        let evidence = Evidence { kind: EvidenceKind::DocumentSystem, reference: reference() };
+        let evidence = Some(evidence);
+        for (at, counts) in [(opens - tick, false), (opens, true), (now, true), (now + tick, false)]
+        {
+            let expected = match counts {
+                true => Receipt { at, evidence: evidence.clone() },
+                false => Receipt { at: now, evidence: None },
+            };
+            assert_eq!(received(arrived(&draft, at), now), (expected.at, expected), "{at}");
+        }
+        // Whoever asserts a time knows better.
+        let report = arrived(&draft, opens).submit(form, asserted(now), "lan", now).unwrap();
+        assert_eq!(report.first().unwrap().at, now);
+
+        // What had arrived before it was sent back, or taken back, is not what is handed over after.
+        let submitted = arrived(&draft, opens).submit(form, None, "lan", now).unwrap();
+        let (back, later) = (now + TimeDelta::hours(1), now + TimeDelta::hours(3));
+        let due = "2026-05-20".parse().unwrap();
+        let (returned, _) = submitted.clone().send_back("minh", String::new(), due, back).unwrap();
+        let (taken_back, _) = submitted.withdraw("lan", String::new(), back).unwrap();
+        for (at, counts) in [(opens, false), (back, false), (back + tick, true), (later, true)] {
+            let expected = if counts { at } else { later };
+            let (last, first) = received(arrived(&returned, at), later);
+            assert_eq!((last, first.at), (expected, opens), "{at}");
+            let (last, first) = received(arrived(&taken_back, at), later);
+            assert_eq!((last, first.at), (expected, expected), "{at}");
+        }
+    }
+
+    #[test]
     fn a_report_is_handed_over_once_and_its_first_receive_time_stays() {
         let (draft, forms) = may_2026(vec![value()]);
         let form = forms.get("cds-1").unwrap();

@@ -194,6 +194,7 @@ impl Key {
 
 /// One figure of a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Flat")]
 pub struct Value {
     /// What it is about.
     #[serde(flatten)]
@@ -209,6 +210,32 @@ pub struct Value {
     /// How the stated percentage stands to its parts, as the checks found it; not something that the report says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discrepancy: Option<Discrepancy>,
+}
+
+/// A figure as it is read: a derived reader would collect its fields before it looks at them, because of those of its key, and
+/// a report has many.
+#[derive(Deserialize)]
+struct Flat {
+    indicator: String,
+    category: String,
+    role: Role,
+    start: Option<NaiveDate>,
+    end: Option<NaiveDate>,
+    figure: Figure,
+    qualifier: Qualifier,
+    stated_percent: Option<Percent>,
+    quote: String,
+    #[serde(default)]
+    discrepancy: Option<Discrepancy>,
+}
+
+impl From<Flat> for Value {
+    fn from(flat: Flat) -> Self {
+        let Flat { indicator, category, role, start, end, .. } = flat;
+        let Flat { figure, qualifier, stated_percent, quote, discrepancy, .. } = flat;
+        let key = Key { indicator, category, role, start, end };
+        Self { key, figure, qualifier, stated_percent, quote, discrepancy }
+    }
 }
 
 impl Value {

@@ -212,7 +212,7 @@ fn prepare(
         let ReadRow { number, unit, subject, told } = row;
         let twice = subject.as_ref().and_then(|subject| seen.note(subject.clone(), number));
         let before = subject.and_then(|subject| there.remove(&subject));
-        let name = before.as_ref().map(|there| there.name);
+        let there = before.as_ref().map(|there| there.name);
         let to_do = match twice {
             None => told.and_then(|told| ground.prepared(told, before)),
             Some(first) => {
@@ -220,7 +220,11 @@ fn prepare(
                 Err(convert::refused_row("unit", ErrorReason::DuplicateRow, says))
             }
         };
-        Row { number, unit, there: name, to_do }
+        // Whether a report is there is not for everybody to find out.
+        let outside =
+            |refusal: &Refusal| refusal.reason == ErrorReason::UnitOutOfScope.as_str_name();
+        let there = there.filter(|_| !to_do.as_ref().is_err_and(outside));
+        Row { number, unit, there, to_do }
     });
     prepared.collect()
 }

@@ -132,6 +132,23 @@ pub(super) async fn detach(
     Ok(())
 }
 
+/// Writes that all files were taken off a report, which that made be of a version.
+pub(super) async fn detach_all(
+    write: &Write<'_>,
+    report: Uuid,
+    version: i64,
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    Entity::update_many()
+        .col_expr(Column::DetachUs, Expr::value(now.timestamp_micros()))
+        .col_expr(Column::DetachVersion, Expr::value(version))
+        .filter(Column::ReportId.eq(report))
+        .filter(Column::DetachUs.is_null())
+        .exec(&**write)
+        .await?;
+    Ok(())
+}
+
 /// Writes that what a file held was erased; what was erased before stays as it is.
 pub(super) async fn erase(write: &Write<'_>, id: Uuid, erasure: &Erasure) -> Result<(), DbErr> {
     Entity::update_many()

@@ -202,7 +202,7 @@ async fn a_file_comes_onto_a_report_and_is_given_out_as_it_came() {
         };
         assert_eq!(attachment, expected);
         assert!(attachment.name.starts_with(&format!("{}/attachments/", draft.name)));
-        assert_eq!(list(&mut files, &draft.name).await, [attachment.clone()]);
+        assert_eq!(list(&mut files, &draft.name).await, std::slice::from_ref(&attachment));
         let (known, came) = download(&mut files, &attachment.name).await.unwrap();
         assert!(known == attachment && came == bytes);
 
@@ -531,6 +531,38 @@ async fn files_come_and_go_only_while_the_report_can_be_edited_and_revisions_kee
         withdraw(&mut client, &draft.name).await.unwrap();
         detach(&mut files, &second.name).await.unwrap();
         assert!(get(&mut client, &draft.name).await.attached_files.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_nothing_occurred_takes_the_place_of_is_taken_off_with_its_files() {
+    for engine in ENGINES {
+        let (testing, mut files, mut client, draft) = drafted(engine).await;
+        let first = upload(&mut files, &draft.name, "biểu.pdf", &pdf(9)).await.unwrap();
+        submit(&mut client, &draft.name).await.unwrap();
+        let mut supervisor = crate::world::client(&testing, &["supervisor"]);
+        send_back(&mut supervisor, &draft.name, "2026-11-25").await.unwrap();
+        let second = upload(&mut files, &draft.name, "phụ lục.pdf", &pdf(10)).await.unwrap();
+        testing.clock.advance(TimeDelta::hours(1));
+        let request = pb::SubmitNilReportRequest {
+            parent: tri_qua().to_string(),
+            regime: draft.regime,
+            period: draft.period,
+            ..pb::SubmitNilReportRequest::default()
+        };
+        let nil = client.submit_nil_report(request).await.unwrap().into_inner();
+        assert_eq!((nil.nil, nil.attached_files.len()), (true, 0), "{engine:?}");
+        let listed = list(&mut files, &draft.name).await;
+        assert_eq!(listed.len(), 2, "{engine:?}");
+        let off = Some(dunghan_rpc::field::pb_time(now() + TimeDelta::hours(1)));
+        assert!(listed.iter().all(|file| file.detach_time == off), "{listed:?}");
+        // The revision that had one keeps it; what none had is forgotten in time.
+        assert_eq!(download(&mut files, &first.name).await.unwrap().1, pdf(9));
+        assert_eq!(download(&mut files, &second.name).await.unwrap().1, pdf(10));
+        let kept = acts(&mut client, &draft.name).await;
+        let attached = kept.iter().filter_map(|act| act.report.as_ref());
+        let attached: Vec<_> = attached.map(|report| report.attached_files.len()).collect();
+        assert_eq!(attached, [1, 0]);
     }
 }
 
