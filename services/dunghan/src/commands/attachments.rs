@@ -156,7 +156,7 @@ async fn upload(
     let chunks: Vec<_> = bytes.chunks(CHUNK).map(<[u8]>::to_vec).collect();
     let chunks = chunks.into_iter().map(move |chunk| {
         sent.inc(chunk.len() as u64);
-        Message::Chunk(chunk.into())
+        Message::Chunk(chunk)
     });
     let messages = std::iter::once(header).chain(chunks);
     let messages = messages.map(|message| pb::UploadAttachmentRequest { message: Some(message) });
