@@ -287,7 +287,8 @@ impl Store {
     /// Keeps an import with what came of its rows, and its answer; applies it where something is planned; and forgets those of
     /// more than a day ago that were not applied. All in one transaction.
     ///
-    /// Errors: `Overtaken` as [`apply`]; `Database` also where the same request is being answered elsewhere.
+    /// Errors: `Overtaken` where something else is by now in the place of a planned report; `Database` also where the same request
+    /// is being answered elsewhere.
     pub async fn import_insert<M: prost::Message>(
         &self,
         import: &ReportImport,
@@ -315,7 +316,7 @@ impl Store {
 
     /// Writes what has become of a staged import and of its rows; applies it where something is planned.
     ///
-    /// Errors: `Overtaken` where it is not staged any more, and as [`apply`].
+    /// Errors: `Overtaken` where it is not staged any more, or something else is by now in the place of a planned report.
     pub async fn import_settle(
         &self,
         import: &ReportImport,
