@@ -11,6 +11,7 @@ use dunghan_submission::domain::report::Content;
 
 use super::Size;
 use super::made_up::MadeUp;
+use crate::peers::{commune, communes};
 use crate::{Figure, median};
 
 pub(super) fn measure(size: Size) -> anyhow::Result<Vec<Figure>> {
@@ -21,7 +22,8 @@ pub(super) fn measure(size: Size) -> anyhow::Result<Vec<Figure>> {
     let periods = before.chain(History::year_so_far(asked.period));
     let earlier = |period| Earlier { period, values: Some(content.values.clone()) };
     let history = History::new(asked.period, periods.map(earlier).collect());
-    let basis = Basis { form: Arc::new(form), history };
+    let hierarchy = Arc::new(communes(1)?);
+    let basis = Basis { form: Arc::new(form), unit: commune(0), hierarchy, history };
     let mut wrong = Content { values: MadeUp::all_wrong(), ..content.clone() };
     let found = findings(&basis, &asked, &mut wrong);
     let found: BTreeSet<_> = found.iter().map(|finding| finding.rule.as_str()).collect();

@@ -83,6 +83,7 @@ impl MadeUp {
             symbol: "BC-UBND".to_owned(),
             date: Some(day(2026, 4, 16)),
             declared_periods: Vec::new(),
+            declared_units: Vec::new(),
         };
         let narrative = "Ủy ban nhân dân xã báo cáo kết quả trong kỳ như sau.\n".repeat(20);
         let content = Content { document, values, narrative, ..Content::default() };

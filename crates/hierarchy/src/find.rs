@@ -168,28 +168,42 @@ struct Query {
     sure: bool,
 }
 
+/// The words of what is looked for.
+fn query_words(text: &str) -> Vec<Word> {
+    let mut words = name_words(text);
+    // Q1 and P12 are written in one word.
+    if let [first, ..] = &mut words[..]
+        && let Some(number) = first.folded.strip_prefix(['p', 'q'])
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        let number = numeral(number);
+        first.folded.truncate(1);
+        first.accented.truncate(1);
+        words.insert(1, number);
+    }
+    words
+}
+
 impl Query {
-    fn of(text: &str) -> Option<Self> {
-        let mut words = name_words(text);
-        // Q1 and P12 are written in one word.
-        if let [first, ..] = &mut words[..]
-            && let Some(number) = first.folded.strip_prefix(['p', 'q'])
-            && !number.is_empty()
-            && number.bytes().all(|byte| byte.is_ascii_digit())
-        {
-            let number = numeral(number);
-            first.folded.truncate(1);
-            first.accented.truncate(1);
-            words.insert(1, number);
-        }
+    fn of(words: &[Word]) -> Option<Self> {
         if words.is_empty() {
             return None;
         }
         let accented = words.iter().any(|word| word.folded != word.accented);
-        let split = split_kind(&words);
+        let split = split_kind(words);
         let sure = split.as_ref().is_some_and(|split| split.spelt || !accented);
         let split = split.map(|split| (Key::of(split.bare), split.kind));
-        Some(Self { whole: Key::of(&words), split, sure })
+        Some(Self { whole: Key::of(words), split, sure })
+    }
+
+    /// Whether it is the name, with or without the word for its kind, and that word is no other. Accents are left out of it.
+    fn is(&self, name: &Name) -> bool {
+        let bare = name.bare().folded;
+        let split = self.split.as_ref();
+        self.whole.folded == name.whole().folded
+            || self.whole.folded == bare
+            || split.is_some_and(|(asked, kind)| *kind == name.kind && asked.folded == bare)
     }
 
     /// 0 where it does not fit at all.
@@ -252,6 +266,18 @@ fn contains_words(name: &str, asked: &str) -> bool {
 }
 
 impl Hierarchy {
+    /// Whether a text names a unit by the name it has on a date: with `UBND` before it or without, with the word for its kind in
+    /// full, abbreviated or left out, and what it lies in after it. Accents do not matter.
+    pub fn is_named(&self, unit: UnitId, text: &str, as_of: NaiveDate) -> bool {
+        let Some(view) = self.unit(unit, as_of) else { return false };
+        let name = Name::of(view.version);
+        let words = query_words(text);
+        // What it lies in begins with the word for a kind.
+        let ends = (1..words.len()).filter(|end| split_kind(&words[*end..]).is_some());
+        let mut queries = ends.chain([words.len()]).filter_map(|end| Query::of(&words[..end]));
+        queries.any(|query| query.is(&name))
+    }
+
     /// The units that a name may mean on a date, the likeliest first and then in the usual order; all homonyms are there.
     /// With `within`, only that unit and those under it.
     ///
@@ -259,7 +285,7 @@ impl Hierarchy {
     /// another one; names that begin with it; names that contain its words. Names with the asked accents come before those
     /// that only fold to the same, both among the names that are the asked one and among those that are like it.
     pub fn find(&self, name: &str, as_of: NaiveDate, within: Option<UnitId>) -> Vec<Candidate> {
-        let Some(query) = Query::of(name) else { return Vec::new() };
+        let Some(query) = Query::of(&query_words(name)) else { return Vec::new() };
         let root = match within.map(|root| self.index.get(&root)) {
             None => None,
             Some(Some(root)) => Some(*root),

@@ -39,8 +39,8 @@ use crate::domain::finding::Finding;
 use crate::domain::form::{Form, NotAsked};
 use crate::domain::regime::{Receiver, Recurrence, Regime};
 use crate::domain::report::{
-    Acceptance, Act, Arrived, Asserted, AttachedFile, Content, DeclaredPeriod, Deed, Document,
-    Evidence, EvidenceKind, Justification, Place, Received, Report, Stage, State,
+    Acceptance, Act, Arrived, Asserted, AttachedFile, Content, DeclaredPeriod, DeclaredUnit, Deed,
+    Document, Evidence, EvidenceKind, Justification, Place, Received, Report, Stage, State,
 };
 use crate::domain::value::{Figure, Value};
 use crate::error::{Problems, SUBMITTING_UNIT, bad};
@@ -51,7 +51,9 @@ const MOST_REASON_CHARS: usize = 2000;
 const MOST_JUSTIFICATIONS: usize = 200;
 /// The contract sets no limit on what no document comes near.
 const MOST_NUMBER_BYTES: usize = 100;
-const MOST_DECLARED_PERIODS: usize = 100;
+const MOST_DECLARED: usize = 100;
+/// With what the unit lies in.
+const MOST_UNIT_NAME_BYTES: usize = 500;
 /// Longer than any period's name: a message must not repeat a text of any length.
 const MOST_PERIOD_BYTES: usize = 30;
 const MOST_REGIME_BYTES: usize = 63;
@@ -360,31 +362,64 @@ fn document(document: pb::Document, problems: &mut Problems) -> Document {
     limit(problems, "report.document.number", &document.number, MOST_NUMBER_BYTES);
     limit(problems, "report.document.symbol", &document.symbol, MOST_NUMBER_BYTES);
     let date = date(problems, "report.document.document_date", document.document_date.as_ref());
-    if document.declared_periods.len() > MOST_DECLARED_PERIODS {
-        let says = format!("must not be more than {MOST_DECLARED_PERIODS}");
-        problems.add("report.document.declared_periods", ErrorReason::TooLong, says);
+    let lengths =
+        [("periods", document.declared_periods.len()), ("units", document.declared_units.len())];
+    for (list, _) in lengths.into_iter().filter(|(_, length)| *length > MOST_DECLARED) {
+        let says = format!("must not be more than {MOST_DECLARED}");
+        problems.add(format!("report.document.declared_{list}"), ErrorReason::TooLong, says);
     }
-    let declared = document.declared_periods.iter().enumerate().map(|(at, declared)| {
-        let field = format!("report.document.declared_periods[{at}]");
-        let period = period_of(problems, &format!("{field}.period"), &declared.period);
-        let place = match declared.place() {
-            pb::declared_period::Place::Title => Some(Place::Title),
-            pb::declared_period::Place::Opening => Some(Place::Opening),
-            pb::declared_period::Place::Body => Some(Place::Body),
-            pb::declared_period::Place::Closing => Some(Place::Closing),
-            pb::declared_period::Place::Unspecified => {
-                let says = "is not one of the places where a text names a period";
-                problems.add(format!("{field}.place"), Common::RequiredFieldMissing, says);
-                None
-            }
-        };
-        Some(DeclaredPeriod { period: period?, place: place? })
+    let declared_periods =
+        document.declared_periods.iter().enumerate().filter_map(|(at, declared)| {
+            let field = format!("report.document.declared_periods[{at}]");
+            let period = period_of(problems, &format!("{field}.period"), &declared.period);
+            let place = place(problems, &field, declared.place());
+            Some(DeclaredPeriod { period: period?, place: place? })
+        });
+    let declared_periods = declared_periods.collect();
+    let declared_units = document.declared_units.iter().enumerate().filter_map(|(at, declared)| {
+        let field = format!("report.document.declared_units[{at}]");
+        let (name_field, display_name) =
+            (format!("{field}.display_name"), declared.display_name.trim());
+        limit(problems, &name_field, display_name, MOST_UNIT_NAME_BYTES);
+        if display_name.is_empty() {
+            problems.add(
+                name_field,
+                Common::RequiredFieldMissing,
+                "says which unit the text names",
+            );
+        }
+        let place = place(problems, &field, declared.place());
+        Some(DeclaredUnit { display_name: display_name.to_owned(), place: place? })
     });
     Document {
-        declared_periods: declared.flatten().collect(),
+        declared_units: declared_units.collect(),
+        declared_periods,
         number: document.number.trim().to_owned(),
         symbol: document.symbol.trim().to_owned(),
         date,
+    }
+}
+
+fn place(problems: &mut Problems, field: &str, place: pb::declared_period::Place) -> Option<Place> {
+    match place {
+        pb::declared_period::Place::Title => Some(Place::Title),
+        pb::declared_period::Place::Opening => Some(Place::Opening),
+        pb::declared_period::Place::Body => Some(Place::Body),
+        pb::declared_period::Place::Closing => Some(Place::Closing),
+        pb::declared_period::Place::Unspecified => {
+            let says = "is not one of the places of a text";
+            problems.add(format!("{field}.place"), Common::RequiredFieldMissing, says);
+            None
+        }
+    }
+}
+
+fn place_of(place: Place) -> pb::declared_period::Place {
+    match place {
+        Place::Title => pb::declared_period::Place::Title,
+        Place::Opening => pb::declared_period::Place::Opening,
+        Place::Body => pb::declared_period::Place::Body,
+        Place::Closing => pb::declared_period::Place::Closing,
     }
 }
 
@@ -526,17 +561,17 @@ pub(crate) fn is_current(etag_sent: &str, report: &Report) -> bool {
 }
 
 fn document_of(document: &Document) -> pb::Document {
-    let declared = document.declared_periods.iter().map(|declared| {
-        let place = match declared.place {
-            Place::Title => pb::declared_period::Place::Title,
-            Place::Opening => pb::declared_period::Place::Opening,
-            Place::Body => pb::declared_period::Place::Body,
-            Place::Closing => pb::declared_period::Place::Closing,
-        };
-        pb::DeclaredPeriod { period: declared.period.to_string(), place: place.into() }
+    let periods = document.declared_periods.iter().map(|declared| pb::DeclaredPeriod {
+        period: declared.period.to_string(),
+        place: place_of(declared.place).into(),
+    });
+    let units = document.declared_units.iter().map(|declared| pb::DeclaredUnit {
+        display_name: declared.display_name.clone(),
+        place: place_of(declared.place).into(),
     });
     pb::Document {
-        declared_periods: declared.collect(),
+        declared_periods: periods.collect(),
+        declared_units: units.collect(),
         number: document.number.clone(),
         symbol: document.symbol.clone(),
         document_date: document.date.map(field::pb_date),

@@ -162,8 +162,9 @@ impl Service {
 
     /// What a report is checked against: its form, and what its unit handed over before where the form's rules ask for that.
     async fn basis(&self, unit: UnitId, asked: &Asked, form: Arc<Form>) -> Result<Basis, Status> {
+        let hierarchy = self.units.knowing(unit).await?;
         let earlier = self.earlier(unit, asked, &form).await?;
-        Ok(Basis { form, history: History::new(asked.period, earlier) })
+        Ok(Basis { form, unit, hierarchy, history: History::new(asked.period, earlier) })
     }
 
     async fn earlier(

@@ -38,6 +38,39 @@ fn a_name_is_found_however_it_is_written() {
 }
 
 #[test]
+fn a_text_names_a_unit_however_it_is_written_and_no_other() {
+    let named = |name: &str, text: &str| {
+        let versions = vec![version(Validity::OPEN, name, None)];
+        let hierarchy = Hierarchy::build(1, vec![unit(old("1"), "1", versions)]).unwrap();
+        hierarchy.is_named(old("1"), text, reform())
+    };
+    for (name, text, expected) in [
+        ("Phường 1", "UBND Phường 1", true),
+        ("Phường 1", "Ủy ban nhân dân phường 01", true),
+        ("Phường 1", "P.1", true),
+        ("Phường 1", "Phường 1, thị xã Kiến Tường, tỉnh Long An", true),
+        ("Phường 1", "phường 1 TX Kiến Tường", true),
+        ("Phòng Văn hóa và Thông tin", "Phòng Văn hóa và Thông Tin huyên Phụng Hiệp", true),
+        ("Phường 1", "Phường 9", false),
+        ("Phường 1", "Phường 10", false),
+        ("Phường 1", "Xã 1", false),
+        ("Thị trấn Bình Dương", "THỊ TRẤN BÌNH DƢƠNG", true),
+        ("Thị trấn Bình Dương", "Bình Dương", true),
+        ("Thị trấn Bình Dương", "xã Bình Dương", false),
+        ("Thị trấn Bình Dương", "Bình", false),
+        ("Xã Hòa An", "Xã Hoà An", true),
+        ("Xã Quan Sơn", "Quan Sơn", true),
+        ("Phòng Văn hóa, Thể thao", "Phòng Văn hoá, Thể thao", true),
+        ("Phòng Văn hóa, Thể thao", "Phòng Văn hóa", false),
+        ("Phường 1", "", false),
+    ] {
+        assert_eq!(named(name, text), expected, "{name}: {text}");
+    }
+    let day = reform().pred_opt().unwrap();
+    assert!(!tree().is_named(new("09427"), "Phường Trí Quả", day), "there is no such unit yet");
+}
+
+#[test]
 fn a_kind_is_read_in_full_abbreviated_and_without_its_accents() {
     let versions = |name| vec![version(Validity::OPEN, name, None)];
     let hierarchy = Hierarchy::build(

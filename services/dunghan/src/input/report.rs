@@ -48,12 +48,20 @@ struct RawDocument {
     symbol: String,
     document_date: Option<NaiveDate>,
     declared_periods: Vec<RawPeriod>,
+    declared_units: Vec<RawDeclaredUnit>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawPeriod {
     period: Period,
+    place: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDeclaredUnit {
+    display_name: String,
     place: String,
 }
 
@@ -142,17 +150,26 @@ pub(crate) fn report(bytes: &[u8]) -> Result<ReportFile, Vec<String>> {
     let raw: Raw = json::document(bytes)?;
     let values = json::elements("values", raw.values, value);
     let values = values.map(|values| values.into_iter().flatten().collect::<Vec<_>>());
-    let (mut problems, mut places) = (Vec::new(), Vec::new());
-    for (index, RawPeriod { period, place }) in raw.document.declared_periods.iter().enumerate() {
-        match word("PLACE_", place, Place::from_str_name) {
-            Some(place) => {
-                let (period, place) = (period.to_string(), place.into());
-                places.push(pb::DeclaredPeriod { period, place });
-            }
-            None => problems
-                .push(format!("document.declared_periods[{index}]: there is no place {place:?}")),
+    let mut problems = Vec::new();
+    let mut place_of = |list: &str, index: usize, place: &str| {
+        let known = word("PLACE_", place, Place::from_str_name);
+        if known.is_none() {
+            problems.push(format!("document.{list}[{index}]: there is no place {place:?}"));
         }
-    }
+        known.unwrap_or_default().into()
+    };
+    let periods = raw.document.declared_periods.into_iter().enumerate();
+    let periods = periods.map(|(index, RawPeriod { period, place })| pb::DeclaredPeriod {
+        period: period.to_string(),
+        place: place_of("declared_periods", index, &place),
+    });
+    let declared_periods = periods.collect();
+    let units = raw.document.declared_units.into_iter().enumerate();
+    let units = units.map(|(index, RawDeclaredUnit { display_name, place })| pb::DeclaredUnit {
+        display_name,
+        place: place_of("declared_units", index, &place),
+    });
+    let declared_units = units.collect();
     let receipt = raw.receipt.map(|raw| {
         let time = super::time(&raw.receive_time)?;
         let kind = word("KIND_", &raw.kind, Kind::from_str_name)
@@ -169,7 +186,8 @@ pub(crate) fn report(bytes: &[u8]) -> Result<ReportFile, Vec<String>> {
         number: raw.document.number,
         symbol: raw.document.symbol,
         document_date: raw.document.document_date.map(pb_date),
-        declared_periods: places,
+        declared_periods,
+        declared_units,
     };
     Ok(ReportFile {
         unit: raw.unit,

@@ -17,6 +17,7 @@ mod sums;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use dunghan_hierarchy::{Hierarchy, UnitId};
 use rust_decimal::Decimal;
 
 use super::finding::{Finding, Severity, told_apart};
@@ -29,13 +30,14 @@ use super::wording::number;
 pub use history::{Earlier, History};
 
 /// The names of what is checked of every report: no rule of a form has one of them.
-pub(crate) const NAMES: [&str; 16] = [
+pub(crate) const NAMES: [&str; 17] = [
     "no_narrative",
     "no_values",
     "required_missing",
     "document.number_missing",
     "document.date_missing",
     "period.declared_disagrees",
+    "unit.declared_disagrees",
     "percent_recomputed",
     "percent_impossible",
     "percent_without_denominator",
@@ -52,39 +54,51 @@ pub(crate) const NAMES: [&str; 16] = [
 const MOST_FINDINGS: usize = 1000;
 const MORE: &str = "more_findings";
 
-/// What a report is held against: its form, and what its unit handed over before.
+/// The unit that a report is of, and the units as they are known.
+#[derive(Clone, Copy, Debug)]
+struct Issuer<'a> {
+    unit: UnitId,
+    hierarchy: &'a Hierarchy,
+}
+
+/// What a report is held against: its form, its unit, and what that handed over before.
 #[derive(Clone, Copy, Debug)]
 pub struct Against<'a> {
     form: &'a Form,
+    issuer: Option<Issuer<'a>>,
     history: Option<&'a History>,
 }
 
 impl<'a> From<&'a Form> for Against<'a> {
-    /// With nothing known of earlier reports.
+    /// With nothing known of the unit and its earlier reports.
     fn from(form: &'a Form) -> Self {
-        Self { form, history: None }
+        Self { form, issuer: None, history: None }
     }
 }
 
 impl<'a> From<&'a Arc<Form>> for Against<'a> {
-    /// With nothing known of earlier reports.
+    /// With nothing known of the unit and its earlier reports.
     fn from(form: &'a Arc<Form>) -> Self {
-        Self { form, history: None }
+        Self::from(&**form)
     }
 }
 
-/// A form, and what a unit handed over before, as far as the form's rules ask for it.
+/// A form, a unit, and what that handed over before, as far as the form's rules ask for it.
 #[derive(Clone, Debug)]
 pub struct Basis {
     /// The form.
     pub form: Arc<Form>,
+    /// The unit that the report is of.
+    pub unit: UnitId,
+    /// The units, this one among them.
+    pub hierarchy: Arc<Hierarchy>,
     /// What was handed over.
     pub history: History,
 }
 
 impl<'a> From<&'a Basis> for Against<'a> {
-    fn from(Basis { form, history }: &'a Basis) -> Self {
-        Self { form, history: Some(history) }
+    fn from(Basis { form, unit, hierarchy, history }: &'a Basis) -> Self {
+        Self { form, issuer: Some(Issuer { unit: *unit, hierarchy }), history: Some(history) }
     }
 }
 
@@ -95,9 +109,9 @@ pub fn findings<'a>(
     asked: &Asked,
     content: &mut Content,
 ) -> Vec<Finding> {
-    let Against { form, history } = against.into();
+    let Against { form, issuer, history } = against.into();
     let mut findings = Vec::new();
-    document::check(asked, &content.document, &mut findings);
+    document::check(asked, issuer, content, &mut findings);
     if !content.nil {
         let says_something = says_something(form, content);
         findings.splice(0..0, says_something);

@@ -8,7 +8,7 @@ use dunghan_hierarchy::UnitId;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use super::form::Form;
-use super::report::{AttachedFile, Content, DeclaredPeriod, Document, Place};
+use super::report::{AttachedFile, Content, DeclaredPeriod, DeclaredUnit, Document};
 use super::value::{Key, Role, Value};
 use super::wording;
 
@@ -56,10 +56,16 @@ fn date(day: Option<NaiveDate>) -> String {
 }
 
 /// The fields of the head with their names and what they say.
-fn head(content: &Content) -> [(&'static str, &'static str, String); 7] {
+fn head(content: &Content) -> [(&'static str, &'static str, String); 8] {
     let Content { document, declared_cut_off, submitting_unit, nil, .. } = content;
-    let Document { number, symbol, date: dated, declared_periods } = document;
-    let declared = declared_periods.iter().map(declared).collect::<Vec<_>>().join("; ");
+    let Document { number, symbol, date: dated, declared_periods, declared_units } = document;
+    let joined = |told: Vec<String>| told.join("; ");
+    let periods = declared_periods.iter().map(|DeclaredPeriod { period, place }| {
+        format!("{}: {}", wording::place(*place), wording::period(*period))
+    });
+    let units = declared_units.iter().map(|DeclaredUnit { display_name, place }| {
+        format!("{}: {display_name}", wording::place(*place))
+    });
     let unit = submitting_unit.as_ref().map(UnitId::to_string).unwrap_or_default();
     let nil = if *nil { "không phát sinh" } else { "" };
     [
@@ -67,20 +73,11 @@ fn head(content: &Content) -> [(&'static str, &'static str, String); 7] {
         ("document.number", "Số văn bản", number.clone()),
         ("document.symbol", "Ký hiệu văn bản", symbol.clone()),
         ("document.document_date", "Ngày văn bản", date(*dated)),
-        ("document.declared_periods", "Kỳ báo cáo nêu trong văn bản", declared),
+        ("document.declared_periods", "Kỳ báo cáo nêu trong văn bản", joined(periods.collect())),
+        ("document.declared_units", "Đơn vị báo cáo nêu trong văn bản", joined(units.collect())),
         ("declared_cut_off_date", "Ngày chốt số liệu nêu trong báo cáo", date(*declared_cut_off)),
         ("submitting_unit", "Cơ quan gửi báo cáo", unit),
     ]
-}
-
-fn declared(declared: &DeclaredPeriod) -> String {
-    let place = match declared.place {
-        Place::Title => "tiêu đề",
-        Place::Opening => "phần mở đầu",
-        Place::Body => "nội dung",
-        Place::Closing => "phần kết",
-    };
-    format!("{place}: {}", wording::period(declared.period))
 }
 
 /// What is held against each other, in the order of `new`, with what only `old` has where that stands there.
@@ -228,7 +225,7 @@ mod tests {
 
     use super::*;
     use crate::domain::form::Forms;
-    use crate::domain::report::Justification;
+    use crate::domain::report::{Justification, Place};
     use crate::domain::value::{Figure, Qualifier, Ratio};
 
     fn value(indicator: &str, category: &str, figure: Figure) -> Value {
@@ -282,6 +279,10 @@ mod tests {
                 symbol: "BC-UBND".to_owned(),
                 date: "2026-05-18".parse().ok(),
                 declared_periods: vec![declared],
+                declared_units: vec![DeclaredUnit {
+                    display_name: "UBND Phường 9".to_owned(),
+                    place: Place::Closing,
+                }],
             },
             declared_cut_off: "2026-05-14".parse().ok(),
             nil: true,
@@ -297,6 +298,12 @@ mod tests {
                 "Kỳ báo cáo nêu trong văn bản",
                 "",
                 "tiêu đề: tháng 5 năm 2026",
+            ),
+            (
+                "document.declared_units",
+                "Đơn vị báo cáo nêu trong văn bản",
+                "",
+                "phần kết: UBND Phường 9",
             ),
             ("declared_cut_off_date", "Ngày chốt số liệu nêu trong báo cáo", "", "14/05/2026"),
         ];

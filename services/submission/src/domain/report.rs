@@ -72,7 +72,7 @@ pub struct Asked {
     pub receivers: Vec<UnitId>,
 }
 
-/// Where in a text a period is named.
+/// Where in a text a period or a unit is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
@@ -95,6 +95,15 @@ pub struct DeclaredPeriod {
     pub place: Place,
 }
 
+/// A unit that the text says it reports for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredUnit {
+    /// As the text has it.
+    pub display_name: String,
+    /// Where.
+    pub place: Place,
+}
+
 /// What stands at its head and foot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
@@ -106,6 +115,9 @@ pub struct Document {
     pub date: Option<NaiveDate>,
     /// The periods it names.
     pub declared_periods: Vec<DeclaredPeriod>,
+    /// The units it says it reports for. None in what was kept before it was asked.
+    #[serde(default)]
+    pub declared_units: Vec<DeclaredUnit>,
 }
 
 /// What the unit says. Nothing in it changes while it is handed over.

@@ -3,6 +3,7 @@
 use dunghan_calendar::{Family, Frequency, Period, zone};
 use rust_decimal::Decimal;
 
+use super::report::Place;
 use super::value::{Figure, Qualifier, Value};
 
 /// 17.236
@@ -48,6 +49,16 @@ pub(crate) fn figure(value: &Value) -> String {
     };
     let beside = value.stated_percent.map(|percent| format!(" ({} %)", decimal(percent.decimal())));
     format!("{}{figure}{}", qualifier(value.qualifier), beside.unwrap_or_default())
+}
+
+/// Of a text.
+pub(crate) fn place(place: Place) -> &'static str {
+    match place {
+        Place::Title => "tiêu đề",
+        Place::Opening => "phần mở đầu",
+        Place::Body => "phần nội dung",
+        Place::Closing => "phần kết",
+    }
 }
 
 /// tháng 5 năm 2026

@@ -161,7 +161,8 @@ impl Ground {
         let Prepared { name, asked, form, before, step, changes, .. } = prepared;
         let (period, now) = (asked.period, self.now);
         let history = History::new(period, beside(earlier, name.unit, &asked, ahead));
-        let basis = Basis { form, history };
+        let (unit, hierarchy) = (name.unit, Arc::clone(&self.hierarchy));
+        let basis = Basis { form, unit, hierarchy, history };
         let made = match (step, before) {
             (Step::Edit, Some(there)) => edited(there, &changes, &basis, now),
             (Step::HandOver | Step::Nothing, Some(there)) => Ok(there),

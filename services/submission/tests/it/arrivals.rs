@@ -415,6 +415,7 @@ async fn the_division_that_hands_over_for_a_district_sends_its_document() {
             symbol: "BC-VHTT".to_owned(),
             document_date: Some(field::pb_date(date("2024-06-18"))),
             declared_periods: Vec::new(),
+            declared_units: Vec::new(),
         };
         let received_at = zone::start_of(date("2024-06-18")) + TimeDelta::hours(15);
         let sent = |number, code: &str| {

@@ -72,6 +72,10 @@ fn value(report: &mut pb::Report) -> &mut pb::Value {
     &mut report.values[0]
 }
 
+fn declared_unit(display_name: &str, place: i32) -> pb::DeclaredUnit {
+    pb::DeclaredUnit { display_name: display_name.to_owned(), place }
+}
+
 fn figure(figure: pb::value::Figure) -> Option<pb::value::Figure> {
     Some(figure)
 }
@@ -141,6 +145,28 @@ const BAD: &[Bad] = &[
         },
         "TOO_LONG",
         "report.document.declared_periods",
+    ),
+    (
+        |r| r.document.as_mut().unwrap().declared_units = vec![declared_unit(" ", 1)],
+        "REQUIRED_FIELD_MISSING",
+        "report.document.declared_units[0].display_name",
+    ),
+    (
+        |r| r.document.as_mut().unwrap().declared_units = vec![declared_unit(&"x".repeat(501), 1)],
+        "TOO_LONG",
+        "report.document.declared_units[0].display_name",
+    ),
+    (
+        |r| r.document.as_mut().unwrap().declared_units = vec![declared_unit("Phường 9", 0)],
+        "REQUIRED_FIELD_MISSING",
+        "report.document.declared_units[0].place",
+    ),
+    (
+        |r| {
+            r.document.as_mut().unwrap().declared_units = vec![declared_unit("Phường 9", 1); 101]
+        },
+        "TOO_LONG",
+        "report.document.declared_units",
     ),
     (|r| r.values = vec![count("portal_posts", 1); 2001], "TOO_LONG", "report.values"),
     (|r| r.values = vec![count("portal_posts", 1); 2], "DUPLICATE_VALUE", "report.values[1]"),

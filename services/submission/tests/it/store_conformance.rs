@@ -7,8 +7,8 @@ use dunghan_proto::submission as pb;
 use dunghan_store::{Answered, Database, RequestKey};
 use dunghan_submission::domain::form::Forms;
 use dunghan_submission::domain::report::{
-    Asked, Asserted, AttachedFile, Content, DeclaredPeriod, Deed, Document, Evidence, EvidenceKind,
-    Justification, Place, Report, ReportName, SentBack, Stage, State,
+    Asked, Asserted, AttachedFile, Content, DeclaredPeriod, DeclaredUnit, Deed, Document, Evidence,
+    EvidenceKind, Justification, Place, Report, ReportName, SentBack, Stage, State,
 };
 use dunghan_submission::domain::value::{Figure, Key, Qualifier, Ratio, Role, Value};
 use dunghan_submission::store::{
@@ -57,6 +57,10 @@ fn content() -> Content {
             declared_periods: vec![DeclaredPeriod {
                 period: "2023-01-01--2024-05-31".parse().unwrap(),
                 place: Place::Closing,
+            }],
+            declared_units: vec![DeclaredUnit {
+                display_name: "UBND Phường 1".to_owned(),
+                place: Place::Title,
             }],
         },
         values: vec![

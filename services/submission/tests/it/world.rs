@@ -98,6 +98,19 @@ pub(crate) fn tan_long() -> UnitId {
     id("31399")
 }
 
+/// Three communes that were abolished with the reform, and what they lay in.
+pub(crate) fn phuong_1() -> UnitId {
+    id("27787")
+}
+
+pub(crate) fn town_of_binh_duong() -> UnitId {
+    id("21733-540")
+}
+
+pub(crate) fn dai_hop() -> UnitId {
+    id("11119")
+}
+
 /// A department of Bắc Ninh, which receives what communes report.
 pub(crate) fn department() -> UnitId {
     id("24.SKHCN")
@@ -173,6 +186,12 @@ pub(crate) fn hierarchy() -> Hierarchy {
         of_level(phung_hiep(), "Huyện Phụng Hiệp", None, Level::District, before),
         division(phong_phung_hiep(), "Phòng Văn hóa và Thông tin", phung_hiep(), before),
         unit(tan_long(), "Xã Tân Long", Some(phung_hiep()), before),
+        of_level(id("795"), "Thị xã Kiến Tường", None, Level::District, before),
+        unit(phuong_1(), "Phường 1", Some(id("795")), before),
+        of_level(id("540"), "Huyện Phù Mỹ", None, Level::District, before),
+        unit(town_of_binh_duong(), "Thị trấn Bình Dương", Some(id("540")), before),
+        of_level(id("298"), "Huyện Tứ Kỳ", None, Level::District, before),
+        unit(dai_hop(), "Xã Đại Hợp", Some(id("298")), before),
         unit(bac_ninh(), "Tỉnh Bắc Ninh", None, open),
         unit(tri_qua(), "Phường Trí Quả", Some(bac_ninh()), Validity::since(reform)),
         unit(dinh_to(), "Xã Đình Tổ", Some(bac_ninh()), open),
@@ -263,6 +282,7 @@ pub(crate) fn may() -> pb::Report {
             symbol: "BC-UBND".to_owned(),
             document_date: Some(day),
             declared_periods: Vec::new(),
+            declared_units: Vec::new(),
         }),
         values: vec![count("portal_posts", 78)],
         narrative: "Kết quả chuyển đổi số trong kỳ.".to_owned(),

@@ -45,11 +45,18 @@ pub(super) struct Document {
     symbol: String,
     document_date: Option<NaiveDate>,
     declared_periods: Vec<DeclaredPeriod>,
+    declared_units: Vec<DeclaredUnit>,
 }
 
 #[derive(Serialize)]
 pub(super) struct DeclaredPeriod {
     period: String,
+    place: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct DeclaredUnit {
+    display_name: String,
     place: String,
 }
 
@@ -169,6 +176,14 @@ impl From<pb::Report> for Report {
                     .iter()
                     .map(|declared| DeclaredPeriod {
                         period: declared.period.clone(),
+                        place: word(declared.place().as_str_name(), "PLACE_"),
+                    })
+                    .collect(),
+                declared_units: document
+                    .declared_units
+                    .iter()
+                    .map(|declared| DeclaredUnit {
+                        display_name: declared.display_name.clone(),
                         place: word(declared.place().as_str_name(), "PLACE_"),
                     })
                     .collect(),

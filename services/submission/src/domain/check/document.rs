@@ -2,11 +2,18 @@
 
 use dunghan_calendar::{Family, Frequency};
 
+use crate::domain::check::Issuer;
 use crate::domain::finding::{Finding, Severity};
-use crate::domain::report::{Asked, DeclaredPeriod, Document, Place};
+use crate::domain::report::{Asked, Content, DeclaredPeriod, DeclaredUnit, Place};
 use crate::domain::wording;
 
-pub(super) fn check(asked: &Asked, document: &Document, findings: &mut Vec<Finding>) {
+pub(super) fn check(
+    asked: &Asked,
+    issuer: Option<Issuer<'_>>,
+    content: &Content,
+    findings: &mut Vec<Finding>,
+) {
+    let document = &content.document;
     // Decree 30/2020/NĐ-CP, appendix I: a document bears a number and a date. A blank is often filled in by hand after
     // the file was made, so neither keeps a report from being handed over.
     if document.number.is_empty() {
@@ -34,24 +41,62 @@ pub(super) fn check(asked: &Asked, document: &Document, findings: &mut Vec<Findi
         ));
     }
     for (at, declared) in document.declared_periods.iter().enumerate() {
-        findings.extend(disagrees(asked, at, *declared));
+        findings.extend(period_disagrees(asked, at, *declared));
+    }
+    let Some(issuer) = issuer else { return };
+    for (at, declared) in document.declared_units.iter().enumerate() {
+        findings.extend(unit_disagrees(asked, issuer, content, at, declared));
     }
 }
 
-fn disagrees(asked: &Asked, at: usize, declared: DeclaredPeriod) -> Option<Finding> {
+/// The place in English, and how much what is stated there weighs: a body may well speak of others too, a title may not.
+fn weighed(place: Place) -> (&'static str, Severity) {
+    match place {
+        Place::Title => ("title", Severity::Error),
+        Place::Opening => ("opening", Severity::Error),
+        Place::Body => ("body", Severity::Warning),
+        Place::Closing => ("closing", Severity::Error),
+    }
+}
+
+fn unit_disagrees(
+    asked: &Asked,
+    Issuer { unit, hierarchy }: Issuer<'_>,
+    Content { document, submitting_unit, .. }: &Content,
+    at: usize,
+    DeclaredUnit { display_name, place }: &DeclaredUnit,
+) -> Option<Finding> {
+    let cut_off = asked.window.cut_off;
+    let own = &hierarchy.unit(unit, cut_off)?.version.display_name;
+    // A unit that was renamed since may well use the name of the day on which it writes.
+    let days = [Some(cut_off), document.date];
+    let mut units = [Some(unit), *submitting_unit].into_iter().flatten();
+    let is_named =
+        |unit| days.iter().flatten().any(|day| hierarchy.is_named(unit, display_name, *day));
+    if units.any(is_named) {
+        return None;
+    }
+    let (place_en, severity) = weighed(*place);
+    let place = wording::place(*place);
+    let says = (
+        format!("Đơn vị nêu ở {place} không phải là đơn vị báo cáo."),
+        format!("The unit named in the {place_en} is not the one that reports."),
+    );
+    let evidence = format!("{place} ghi “{display_name}”; đơn vị báo cáo là {own}");
+    let field = format!("document.declared_units[{at}].display_name");
+    let finding = Finding::new("unit.declared_disagrees", severity, field, says, evidence);
+    Some(finding.told_by(&[place_en, display_name]))
+}
+
+fn period_disagrees(asked: &Asked, at: usize, declared: DeclaredPeriod) -> Option<Finding> {
     // A text may spell the period's own dates out.
     let spelt_out = declared.period.frequency() == Frequency::Interval
         && declared.period.window(Family::Calendar) == asked.window;
     if declared.period == asked.period || spelt_out {
         return None;
     }
-    // A body may well compare with other periods; a title may not.
-    let (place, place_en, severity) = match declared.place {
-        Place::Title => ("tiêu đề", "title", Severity::Error),
-        Place::Opening => ("phần mở đầu", "opening", Severity::Error),
-        Place::Body => ("phần nội dung", "body", Severity::Warning),
-        Place::Closing => ("phần kết", "closing", Severity::Error),
-    };
+    let (place_en, severity) = weighed(declared.place);
+    let place = wording::place(declared.place);
     let evidence = format!(
         "{place} ghi {}; kỳ báo cáo là {}",
         wording::period(declared.period),
@@ -68,8 +113,15 @@ fn disagrees(asked: &Asked, at: usize, declared: DeclaredPeriod) -> Option<Findi
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use dunghan_hierarchy::{Hierarchy, Kind, Level, UnitHistory, UnitId, Validity, Version};
+
     use crate::domain::check::fixture::{Draft, rules};
+    use crate::domain::check::{Basis, History};
     use crate::domain::finding::Severity;
+    use crate::domain::form::Forms;
+    use crate::domain::report::{DeclaredUnit, Place};
 
     #[test]
     fn a_blank_number_and_a_blank_date_are_errors_that_do_not_block() {
@@ -110,5 +162,59 @@ mod tests {
             draft.findings()[0].evidence,
             "phần mở đầu ghi 6 tháng đầu năm 2024; kỳ báo cáo là 9 tháng đầu năm 2024"
         );
+    }
+
+    /// A ward that was called otherwise until June 2026, and an agency of another name.
+    fn units() -> (Hierarchy, UnitId, UnitId) {
+        let id = |code| UnitId::new("nso", code, None);
+        let renamed = "2026-06-01".parse().unwrap();
+        let version = |name: &str, kind, level, validity| {
+            let display_name = name.to_owned();
+            Version { validity, display_name, kind, level, parent: None }
+        };
+        let ward = |name, validity| version(name, Kind::Phuong, Level::Commune, validity);
+        let versions = vec![
+            ward("Phường 1", Validity::before(renamed)),
+            ward("Phường Kiến Tường", Validity::since(renamed)),
+        ];
+        let agency = version("Phòng Kinh tế", Kind::Phong, Level::Department, Validity::OPEN);
+        let unit = |id, versions| UnitHistory { id, versions, identifiers: Vec::new() };
+        let units = vec![unit(id("1"), versions), unit(id("1.KT"), vec![agency])];
+        (Hierarchy::build(1, units).unwrap(), id("1"), id("1.KT"))
+    }
+
+    #[test]
+    fn a_unit_named_otherwise_weighs_by_where_it_stands() {
+        let (hierarchy, unit, agency) = units();
+        let form = Arc::clone(Forms::compiled_in().unwrap().get("cds-1").unwrap());
+        let history = History::new("202605".parse().unwrap(), Vec::new());
+        let basis = Basis { form, unit, hierarchy: Arc::new(hierarchy), history };
+        let found = |text: &str, place, date: &str, handed_over_by| {
+            let mut draft = Draft::of("202605").value("portal_posts;;78");
+            let display_name = text.to_owned();
+            draft.content.document.declared_units = vec![DeclaredUnit { display_name, place }];
+            draft.content.document.date = date.parse().ok();
+            draft.content.submitting_unit = handed_over_by;
+            draft.checked(&basis).0
+        };
+        for (text, place, expected) in [
+            ("UBND Phường 1", Place::Title, None),
+            ("Phường 9", Place::Title, Some(Severity::Error)),
+            ("Phường 9", Place::Opening, Some(Severity::Error)),
+            ("Phường 9", Place::Body, Some(Severity::Warning)),
+            ("Phường 9", Place::Closing, Some(Severity::Error)),
+            ("Phường Kiến Tường", Place::Title, Some(Severity::Error)),
+            ("Phòng Kinh tế", Place::Title, Some(Severity::Error)),
+        ] {
+            let findings = found(text, place, "2026-05-18", None);
+            assert_eq!(findings.first().map(|one| one.severity), expected, "{text} {place:?}");
+        }
+        let findings = found("Phường 9", Place::Closing, "2026-05-18", None);
+        assert_eq!(rules(&findings), "unit.declared_disagrees");
+        assert_eq!(findings[0].field, "document.declared_units[0].display_name");
+        assert_eq!(findings[0].evidence, "phần kết ghi “Phường 9”; đơn vị báo cáo là Phường 1");
+        // Its name on the day on which it writes is its own too, and so is that of the agency that hands over for it.
+        assert_eq!(found("Phường Kiến Tường", Place::Title, "2026-06-02", None), []);
+        assert_eq!(found("Phòng Kinh tế", Place::Title, "2026-05-18", Some(agency)), []);
     }
 }

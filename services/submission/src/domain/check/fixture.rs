@@ -25,6 +25,7 @@ impl Draft {
             symbol: "BC-UBND".to_owned(),
             date: Some(window.cut_off),
             declared_periods: Vec::new(),
+            declared_units: Vec::new(),
         };
         Self {
             asked: Asked {

@@ -375,7 +375,12 @@ mod tests {
         let rules_of = ["v.a == previous.b", "v.c == year.c + v.b"];
         let judge = |draft: &Draft, earlier: Vec<EarlierReport>| {
             let history = History::new(draft.asked.period, earlier);
-            let basis = Basis { form: std::sync::Arc::new(form(&rules_of)), history };
+            let basis = Basis {
+                form: std::sync::Arc::new(form(&rules_of)),
+                unit: dunghan_hierarchy::UnitId::new("nso", "09427", None),
+                hierarchy: std::sync::Arc::new(dunghan_hierarchy::Hierarchy::empty()),
+                history,
+            };
             told(&draft.checked(&basis).0)
         };
         let now = Draft::of("202603").value("a;;7;;;;2026-03-14").value("a;x;1");
