@@ -146,6 +146,7 @@ pub(crate) fn roll_up(
         basis: pb::roll_up::Basis::Submitted.into(),
         expected_count: count(sum.expected()),
         counted_count: count(sum.contributions.len()),
+        covered_units: names(&sum.covered),
         units_without_value: names(&sum.without_value),
         missing_units: names(&sum.missing),
         waived_units: names(&sum.waived),

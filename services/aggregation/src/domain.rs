@@ -4,4 +4,4 @@ mod report;
 mod roll_up;
 
 pub use report::{Amount, Figure, NotAReportName, Report, ReportName, Role};
-pub use roll_up::{Contribution, NotAddable, Obligation, RollUp, Standing, Stated, roll_up};
+pub use roll_up::{Contribution, NotAddable, Obligation, RollUp, Scope, Standing, Stated, roll_up};

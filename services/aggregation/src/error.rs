@@ -29,8 +29,8 @@ pub(crate) enum Refused {
     UnknownRegime(String),
     #[error("{form} has no indicator {indicator}")]
     UnknownIndicator { form: String, indicator: String },
-    #[error("{0} is a number of years: years of several units do not add up")]
-    Years(String),
+    #[error("{0} is read unit by unit: its figures do not add up")]
+    NotAdded(String),
     #[error("{indicator} {why}")]
     NotAddable { indicator: String, why: NotAddable },
 }
@@ -46,7 +46,7 @@ impl From<Refused> for Status {
             Refused::UnknownIndicator { indicator, .. } => {
                 (Code::NotFound, ErrorReason::UnknownIndicator, "indicator", indicator)
             }
-            Refused::Years(indicator)
+            Refused::NotAdded(indicator)
             | Refused::NotAddable { indicator, why: NotAddable::PercentOnly } => {
                 (Code::FailedPrecondition, ErrorReason::NotAdditive, "indicator", indicator)
             }

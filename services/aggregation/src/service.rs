@@ -4,7 +4,7 @@ mod peers;
 
 use std::sync::Arc;
 
-use dunghan_calendar::{Clock, zone};
+use dunghan_calendar::{Clock, Family, zone};
 use dunghan_events::Units;
 use dunghan_proto::aggregation as pb;
 use dunghan_proto::aggregation::aggregation_service_server::AggregationService;
@@ -12,7 +12,7 @@ use dunghan_rpc::Caller;
 use tonic::{Request, Response, Status};
 
 use crate::convert::{self, Asked};
-use crate::domain;
+use crate::domain::{self, Scope};
 use crate::error::{Refused, pull_failed};
 use crate::jobs::intake::Intake;
 use crate::store::Store;
@@ -41,7 +41,7 @@ impl AggregationService for Service {
         if hierarchy.get(asked.scope).is_none() {
             return Err(Refused::UnknownUnit(asked.scope.to_string()).into());
         }
-        self.peers.must_be_additive(&asked).await?;
+        let of_subtree = self.peers.speaks_of_subtree(&asked).await?;
 
         // Who has submitted before what was submitted: a report that comes in between belongs to a unit that is still
         // missing, and not to one without a value.
@@ -55,7 +55,11 @@ impl AggregationService for Service {
             .store
             .figure_list(&asked.regime, asked.period, &asked.indicator, &asked.category)
             .await?;
-        let sum = domain::roll_up(obligations, stated)
+        let scope = match of_subtree {
+            true => Scope::Subtree(&hierarchy, asked.period.window(Family::Calendar).cut_off),
+            false => Scope::Own,
+        };
+        let sum = domain::roll_up(obligations, stated, scope)
             .map_err(|why| Refused::NotAddable { indicator: asked.indicator.clone(), why })?;
         Ok(Response::new(convert::roll_up(&asked, sum, now, version)))
     }

@@ -1,9 +1,9 @@
 //! Adding one figure up over the units that owe a report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
-use dunghan_hierarchy::UnitId;
+use dunghan_hierarchy::{Hierarchy, UnitId};
 
 use crate::domain::{Amount, ReportName};
 
@@ -65,6 +65,8 @@ pub struct RollUp {
     pub ratio: Option<(i64, i64)>,
     /// The units in the total.
     pub contributions: Vec<Contribution>,
+    /// Submitted, and within the figure of a unit above that is in the total.
+    pub covered: Vec<UnitId>,
     /// Submitted, but without this figure.
     pub without_value: Vec<UnitId>,
     /// Owing a report and not submitted.
@@ -76,7 +78,26 @@ pub struct RollUp {
 impl RollUp {
     /// How many units owe a report.
     pub fn expected(&self) -> usize {
-        self.contributions.len() + self.without_value.len() + self.missing.len()
+        let there = self.contributions.len() + self.covered.len() + self.without_value.len();
+        there + self.missing.len()
+    }
+}
+
+/// Of what each figure speaks.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// Of the unit alone.
+    Own,
+    /// Of the unit and all below it on that day: what those state is in it.
+    Subtree(&'a Hierarchy, NaiveDate),
+}
+
+impl Scope<'_> {
+    /// Whether a unit's figure is within that of one of these others.
+    fn covers(self, unit: UnitId, others: &BTreeSet<UnitId>) -> bool {
+        let Self::Subtree(hierarchy, day) = self else { return false };
+        let above = hierarchy.ancestors(unit, hierarchy.known_on(unit, day));
+        above.iter().any(|above| others.contains(above))
     }
 }
 
@@ -97,7 +118,11 @@ pub enum NotAddable {
 /// Where a unit states the figure for several dates, the one that reaches furthest counts, and of those the one that
 /// begins last: it is the period's own rather than one since the beginning of the year. One without dates counts where
 /// there is no other.
-pub fn roll_up(obligations: Vec<Obligation>, stated: Vec<Stated>) -> Result<RollUp, NotAddable> {
+pub fn roll_up(
+    obligations: Vec<Obligation>,
+    stated: Vec<Stated>,
+    scope: Scope<'_>,
+) -> Result<RollUp, NotAddable> {
     let mut percent_only = false;
     let mut figures = BTreeMap::<UnitId, (Stated, Contribution)>::new();
     for one in stated {
@@ -119,6 +144,8 @@ pub fn roll_up(obligations: Vec<Obligation>, stated: Vec<Stated>) -> Result<Roll
     }
     let owed: BTreeMap<UnitId, Standing> =
         obligations.into_iter().map(|owed| (owed.unit, owed.standing)).collect();
+    let counts = |unit: &UnitId| owed.get(unit) == Some(&Standing::Submitted);
+    let stating: BTreeSet<UnitId> = figures.keys().copied().filter(counts).collect();
     let mut sum = RollUp::default();
     for (unit, standing) in owed {
         match standing {
@@ -126,6 +153,7 @@ pub fn roll_up(obligations: Vec<Obligation>, stated: Vec<Stated>) -> Result<Roll
             Standing::Absent => sum.missing.push(unit),
             Standing::Submitted => match figures.remove(&unit) {
                 None => sum.without_value.push(unit),
+                Some(_) if scope.covers(unit, &stating) => sum.covered.push(unit),
                 Some((_, figure)) => sum.add(figure).ok_or(NotAddable::TooLarge)?,
             },
         }
@@ -186,22 +214,24 @@ mod tests {
             stated(2, Amount::Ratio { part: 0, whole: 8 }),
             stated(3, Amount::Count(90)),
         ];
-        let sum = roll_up(vec![submitted(1), submitted(2), submitted(3)], figures).unwrap();
+        let sum =
+            roll_up(vec![submitted(1), submitted(2), submitted(3)], figures, Scope::Own).unwrap();
         assert_eq!((sum.total, sum.ratio), (91, Some((1, 10))));
-        let counts = roll_up(vec![submitted(3)], vec![stated(3, Amount::Count(90))]).unwrap();
+        let counts =
+            roll_up(vec![submitted(3)], vec![stated(3, Amount::Count(90))], Scope::Own).unwrap();
         assert_eq!((counts.total, counts.ratio), (90, None));
     }
 
     #[test]
     fn a_percentage_without_parts_is_not_added_and_alone_it_is_refused() {
         let mixed = vec![stated(1, Amount::Percent), stated(2, Amount::Count(4))];
-        let sum = roll_up(vec![submitted(1), submitted(2)], mixed).unwrap();
+        let sum = roll_up(vec![submitted(1), submitted(2)], mixed, Scope::Own).unwrap();
         assert_eq!((sum.total, sum.without_value), (4, vec![unit(1)]));
-        let alone = roll_up(vec![submitted(1)], vec![stated(1, Amount::Percent)]);
+        let alone = roll_up(vec![submitted(1)], vec![stated(1, Amount::Percent)], Scope::Own);
         assert_eq!(alone, Err(NotAddable::PercentOnly));
         // Both are stated: the parts count.
         let both = vec![stated(1, Amount::Percent), stated(1, Amount::Ratio { part: 3, whole: 4 })];
-        assert_eq!(roll_up(vec![submitted(1)], both).unwrap().ratio, Some((3, 4)));
+        assert_eq!(roll_up(vec![submitted(1)], both, Scope::Own).unwrap().ratio, Some((3, 4)));
     }
 
     #[test]
@@ -222,7 +252,7 @@ mod tests {
             ),
         ];
         for (figures, total) in table {
-            let sum = roll_up(vec![submitted(1)], figures.clone()).unwrap();
+            let sum = roll_up(vec![submitted(1)], figures.clone(), Scope::Own).unwrap();
             assert_eq!((sum.total, sum.contributions.len()), (total, 1), "{figures:?}");
         }
     }
@@ -232,9 +262,67 @@ mod tests {
         let waived = Obligation { unit: unit(2), standing: Standing::Waived };
         let absent = Obligation { unit: unit(3), standing: Standing::Absent };
         let figures = (1..=4).map(|number| stated(number, Amount::Count(10))).collect();
-        let sum = roll_up(vec![submitted(1), waived, absent], figures).unwrap();
+        let sum = roll_up(vec![submitted(1), waived, absent], figures, Scope::Own).unwrap();
         assert_eq!((sum.total, sum.expected()), (10, 2));
         assert_eq!((sum.waived, sum.missing), (vec![unit(2)], vec![unit(3)]));
+    }
+
+    #[test]
+    fn what_speaks_of_a_whole_subtree_is_not_added_to_what_is_in_it() {
+        use dunghan_hierarchy::{Kind, Level, UnitHistory, Validity, Version};
+        let day: NaiveDate = "2026-05-14".parse().unwrap();
+        let of = |number, level, parent: Option<u8>, validity| UnitHistory {
+            id: unit(number),
+            versions: vec![Version {
+                validity,
+                display_name: number.to_string(),
+                kind: Kind::Xa,
+                level,
+                parent: parent.map(unit),
+            }],
+            identifiers: Vec::new(),
+        };
+        // A province, a district in it, and three communes; the last has ended, and the fourth lies in no district.
+        let (open, ended) = (Validity::OPEN, Validity::before(day.pred_opt().unwrap()));
+        let hierarchy = Hierarchy::build(
+            1,
+            vec![
+                of(1, Level::Province, None, open),
+                of(2, Level::District, Some(1), open),
+                of(3, Level::Commune, Some(2), open),
+                of(4, Level::Commune, Some(1), open),
+                of(5, Level::Commune, Some(2), ended),
+            ],
+        )
+        .unwrap();
+        let figures = |units: &[u8]| {
+            units.iter().map(|number| stated(*number, Amount::Count(10))).collect::<Vec<_>>()
+        };
+        let owed: Vec<_> = (1..=5).map(submitted).collect();
+        for (stating, counted, covered) in [
+            (&[3, 4, 5][..], &[3, 4, 5][..], &[][..]),
+            (&[2, 3, 4, 5], &[2, 4], &[3, 5]),
+            (&[1, 2, 3, 4, 5], &[1], &[2, 3, 4, 5]),
+            (&[1, 3], &[1], &[3]),
+        ] {
+            let scope = Scope::Subtree(&hierarchy, day);
+            let sum = roll_up(owed.clone(), figures(stating), scope).unwrap();
+            let ids = |numbers: &[u8]| numbers.iter().copied().map(unit).collect::<BTreeSet<_>>();
+            let units = sum.contributions.iter().map(|one| one.report.unit()).collect();
+            assert_eq!(
+                (ids(counted), ids(covered)),
+                (units, sum.covered.iter().copied().collect())
+            );
+            assert_eq!(sum.total, 10 * i64::try_from(counted.len()).unwrap());
+            assert_eq!(sum.expected(), 5);
+            let own = roll_up(owed.clone(), figures(stating), Scope::Own).unwrap();
+            assert_eq!((own.contributions.len(), own.covered.len()), (stating.len(), 0));
+        }
+        // Whose report does not count covers nobody.
+        let mut owed = owed;
+        owed[0].standing = Standing::Waived;
+        let sum = roll_up(owed, figures(&[1, 4]), Scope::Subtree(&hierarchy, day)).unwrap();
+        assert_eq!((sum.total, sum.covered.len()), (10, 0));
     }
 
     #[test]
@@ -248,7 +336,7 @@ mod tests {
             ),
         ] {
             let figures = vec![stated(1, amounts[0]), stated(2, amounts[1])];
-            let sum = roll_up(vec![submitted(1), submitted(2)], figures);
+            let sum = roll_up(vec![submitted(1), submitted(2)], figures, Scope::Own);
             assert_eq!(sum.is_ok(), fits, "{amounts:?}");
             assert!(fits || sum == Err(NotAddable::TooLarge), "{amounts:?}");
         }
@@ -283,7 +371,7 @@ mod tests {
             let owing: BTreeMap<_, _> = obligations.iter().map(|o| (o.unit, &o.standing)).collect();
             let waived = owing.values().filter(|standing| ***standing == Standing::Waived).count();
             let stated: Vec<_> = figures.into_iter().map(|(n, amount)| stated(n, amount)).collect();
-            match roll_up(obligations.clone(), stated.clone()) {
+            match roll_up(obligations.clone(), stated.clone(), Scope::Own) {
                 Err(why) => {
                     prop_assert_eq!(why, NotAddable::PercentOnly);
                     prop_assert!(stated.iter().any(|one| one.amount == Amount::Percent));

@@ -4,7 +4,7 @@ use dunghan_proto::compliance::compliance_service_client::ComplianceServiceClien
 use dunghan_proto::compliance::{GetRegimeRequest, ListObligationsRequest};
 use dunghan_proto::submission::GetFormRequest;
 use dunghan_proto::submission::form_service_client::FormServiceClient;
-use dunghan_proto::submission::indicator::Kind;
+use dunghan_proto::submission::indicator::{Kind, RollUp, Scope};
 use dunghan_rpc::{Peer, peer_failed};
 use tonic::Status;
 
@@ -28,9 +28,9 @@ impl Peers {
         }
     }
 
-    /// Whether the regime's form has the indicator, and whether it can be added at all. A percentage can, where units
-    /// state its parts.
-    pub(crate) async fn must_be_additive(&self, asked: &Asked) -> Result<(), Status> {
+    /// Whether the regime's form has the indicator, and whether it can be added at all: a percentage can, where units state its
+    /// parts. And whether each of its figures speaks of a whole subtree.
+    pub(crate) async fn speaks_of_subtree(&self, asked: &Asked) -> Result<bool, Status> {
         let name = asked.regime_name();
         let request = GetRegimeRequest { name: name.clone() };
         let regime = self.compliance.clone().get_regime(request).await;
@@ -39,23 +39,14 @@ impl Peers {
         let form = self.forms.clone().get_form(request).await;
         let form = form.map_err(|e| peer_failed("submission", e))?.into_inner();
         let indicator = form.indicators.iter().find(|one| one.key == asked.indicator);
-        match indicator.map(|one| one.kind()) {
-            None => {
-                let indicator = asked.indicator.clone();
-                Err(Refused::UnknownIndicator { form: form.name, indicator }.into())
-            }
-            Some(Kind::Years) => Err(Refused::Years(asked.indicator.clone()).into()),
-            Some(
-                Kind::Unspecified
-                | Kind::Count
-                | Kind::Percent
-                | Kind::Stock
-                | Kind::Ratio
-                | Kind::Money
-                | Kind::Text
-                | Kind::Choice,
-            ) => Ok(()),
+        let Some(indicator) = indicator else {
+            let indicator = asked.indicator.clone();
+            return Err(Refused::UnknownIndicator { form: form.name, indicator }.into());
+        };
+        if indicator.roll_up() == RollUp::None && indicator.kind() != Kind::Percent {
+            return Err(Refused::NotAdded(asked.indicator.clone()).into());
         }
+        Ok(indicator.scope() == Scope::Subtree)
     }
 
     /// Who in the subtree owes the report, and where each stands; and by which version of the hierarchy that is so. Not the

@@ -389,8 +389,11 @@ async fn a_percentage_without_parts_is_not_added() {
     let not_additive = (Code::FailedPrecondition, "NOT_ADDITIVE".to_owned());
     assert_eq!(refused(&testing, e_health.clone()).await, not_additive);
     assert_eq!(refused(&testing, request(province(1))).await, not_additive);
-    let years = GetRollUpRequest { indicator: "system_age".to_owned(), ..request(province(1)) };
-    assert_eq!(refused(&testing, years).await, not_additive);
+    for read_unit_by_unit in ["system_age", "remark", "linked_levels"] {
+        let indicator = read_unit_by_unit.to_owned();
+        let request = GetRollUpRequest { indicator, ..request(province(1)) };
+        assert_eq!(refused(&testing, request).await, not_additive, "{read_unit_by_unit}");
+    }
     // Stated with its parts by another unit, there is something to add; the first has no value for it.
     let parts = Figure::Ratio(Ratio { numerator: 3, denominator: 4 });
     world.lock().submit(2, vec![value("e_health_percent", parts)]);
@@ -490,4 +493,24 @@ async fn no_answer_is_given_while_a_peer_cannot_be_asked() {
     assert_eq!(refused(&testing, request(province(1))).await, unavailable);
     world.lock().compliance_away = false;
     assert_eq!(ask(&testing, request(province(1))).await.unwrap().total, 1);
+}
+
+#[tokio::test]
+async fn what_a_unit_states_of_its_whole_subtree_is_not_added_to_what_those_below_state() {
+    let (testing, world) = start(Engine::Sqlite, now()).await;
+    let of_all = |count| value("dossiers_of_all_below", Figure::Count(count));
+    world.lock().submit(7, vec![of_all(4), count(4)]);
+    let request = || GetRollUpRequest {
+        indicator: "dossiers_of_all_below".to_owned(),
+        ..request(province(2))
+    };
+    let sum = ask(&testing, request()).await.unwrap();
+    assert_eq!((sum.total, sum.covered_units.len()), (4, 0));
+    world.lock().submit(6, vec![of_all(10), count(10)]);
+    let sum = ask(&testing, request()).await.unwrap();
+    assert_eq!((sum.total, sum.expected_count, sum.counted_count), (10, 2, 1));
+    assert_eq!(sum.covered_units, names(&[commune(7)]));
+    // What each states of itself alone is added.
+    let own = ask(&testing, self::request(province(2))).await.unwrap();
+    assert_eq!((own.total, own.counted_count, own.covered_units.len()), (14, 2, 0));
 }

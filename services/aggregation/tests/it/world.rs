@@ -22,7 +22,7 @@ use dunghan_proto::events::{
 use dunghan_proto::policy::ErrorReason;
 use dunghan_proto::submission;
 use dunghan_proto::submission::form_service_server::{FormService, FormServiceServer};
-use dunghan_proto::submission::indicator::Kind as IndicatorKind;
+use dunghan_proto::submission::indicator::{Kind as IndicatorKind, RollUp, Scope};
 use dunghan_proto::submission::report::State;
 use dunghan_proto::submission::submission_service_server::{
     SubmissionService, SubmissionServiceServer,
@@ -118,9 +118,14 @@ fn hierarchy() -> Hierarchy {
         unit(province(n), format!("{n:02}"), name, Kind::Tinh, Level::Province, None)
     });
     let communes = (1..=7).map(|n| {
-        let parent = Some(province(if n <= 5 { 1 } else { 2 }));
+        // The last is a division of the one before.
+        let (parent, level) = match n {
+            ..=5 => (province(1), Level::Commune),
+            6 => (province(2), Level::Commune),
+            _ => (commune(6), Level::Department),
+        };
         let name = format!("Xã {n}");
-        unit(commune(n), format!("{n:05}"), name, Kind::Xa, Level::Commune, parent)
+        unit(commune(n), format!("{n:05}"), name, Kind::Xa, level, Some(parent))
     });
     Hierarchy::build(1, provinces.chain(communes).collect()).unwrap()
 }
@@ -496,7 +501,20 @@ impl FormService for FakeSubmission {
         let indicator = |key: &str, kind: IndicatorKind| submission::Indicator {
             key: key.to_owned(),
             kind: kind.into(),
+            roll_up: match kind {
+                IndicatorKind::Count => RollUp::Sum,
+                _ => RollUp::None,
+            }
+            .into(),
             ..submission::Indicator::default()
+        };
+        let alone = submission::Indicator {
+            roll_up: RollUp::None.into(),
+            ..indicator("linked_levels", IndicatorKind::Count)
+        };
+        let of_all = submission::Indicator {
+            scope: Scope::Subtree.into(),
+            ..indicator("dossiers_of_all_below", IndicatorKind::Count)
         };
         Ok(Response::new(submission::Form {
             name: request.into_inner().name,
@@ -504,6 +522,9 @@ impl FormService for FakeSubmission {
                 indicator("online_dossiers", IndicatorKind::Count),
                 indicator("e_health_percent", IndicatorKind::Percent),
                 indicator("system_age", IndicatorKind::Years),
+                indicator("remark", IndicatorKind::Text),
+                alone,
+                of_all,
             ],
             ..submission::Form::default()
         }))

@@ -28,6 +28,7 @@ struct RollUp {
     expected_count: i32,
     counted_count: i32,
     contributions: Vec<Contribution>,
+    covered_units: Vec<String>,
     units_without_value: Vec<String>,
     missing_units: Vec<String>,
     waived_units: Vec<String>,
@@ -69,6 +70,7 @@ impl From<pb::RollUp> for RollUp {
                     approximate: one.approximate,
                 })
                 .collect(),
+            covered_units: found.covered_units,
             units_without_value: found.units_without_value,
             missing_units: found.missing_units,
             waived_units: found.waived_units,
@@ -135,6 +137,7 @@ fn show(found: &RollUp, units: &HashMap<String, Unit>) -> String {
         rows.row([code, name, figure, note.to_owned()]);
     }
     let lists = [
+        (&found.covered_units, "within a figure above"),
         (&found.units_without_value, "without this figure"),
         (&found.missing_units, "not submitted"),
         (&found.waived_units, "waived"),
