@@ -12,7 +12,7 @@ use dunghan_hierarchy::{
     Edge, Hierarchy, Identifier, Kind, Level, NSO, UnitHistory, UnitId, Validity, Version,
 };
 use dunghan_host::{Running, Spec, Start};
-use dunghan_proto::compliance::{Frequency, GetRegimeRequest, Regime};
+use dunghan_proto::compliance::{Debtors, Frequency, GetRegimeRequest, Regime};
 use dunghan_proto::registry as pb;
 use dunghan_rpc::field;
 use dunghan_store::Sql;
@@ -126,6 +126,7 @@ impl UnaryService<GetRegimeRequest> for Regimes {
             name,
             form,
             frequency: Frequency::Month.into(),
+            debtors: Some(Debtors { levels: vec!["commune".to_owned()], ..Debtors::default() }),
             receiving_level: "province".to_owned(),
             from_date: Some(field::pb_date(beginning())),
             ..Regime::default()

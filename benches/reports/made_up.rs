@@ -5,7 +5,7 @@ use dunghan_calendar::{Family, Frequency, Period};
 use dunghan_proto::submission as pb;
 use dunghan_submission::domain::finding::Severity;
 use dunghan_submission::domain::form::{Form, FormText, Forms, Indicator, Kind, Scope};
-use dunghan_submission::domain::regime::{Recurrence, Regime};
+use dunghan_submission::domain::regime::{Debtors, Recurrence, Regime};
 use dunghan_submission::domain::report::{Asked, Content, Document, Report, ReportName};
 use dunghan_submission::domain::rule::RuleText;
 use dunghan_submission::domain::value::{Figure, Key, Qualifier, Ratio, Role, Value};
@@ -75,7 +75,8 @@ impl MadeUp {
             from: day(2025, 7, 1),
             through: None,
             review_levels: 0,
-            receivers: Vec::new(),
+            debtors: Debtors::Units(Vec::new()),
+            tiers: Vec::new(),
         };
         let asked = regime.asks(period()?, now().date_naive())?;
         let document = Document {

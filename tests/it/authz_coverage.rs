@@ -28,10 +28,11 @@ const ROLES: [Role; 6] =
     [Role::Reader, Role::Reporter, Role::Supervisor, Role::Importer, Role::Operator, Role::Service];
 
 /// What stands for the parts of a name below the unit; nothing of that name has to exist.
-const BELOW: [(&str, &str); 7] = [
+const BELOW: [(&str, &str); 8] = [
     ("{report}", "0198f000-0000-7000-8000-000000000000"),
     ("{report_import}", "0198f000-0000-7000-8000-000000000000"),
     ("{attachment}", "0198f000-0000-7000-8000-000000000000"),
+    ("{arrival}", "0198f000-0000-7000-8000-000000000000"),
     ("{obligation}", "none~202605"),
     ("{dossier}", "H24.101-260518-0001"),
     ("{request}", "0198f000-0000-7000-8000-000000000000"),

@@ -11,7 +11,7 @@ use prost_types::method_options::IdempotencyLevel;
 use crate::contract::{behaviors, field_at, has_behavior, methods, ours, policy, pool};
 
 /// What may be sent again without a request_id, and why.
-const HARMLESS: [(&str, &str); 14] = [
+const HARMLESS: [(&str, &str); 15] = [
     ("BatchCreateReorganisations", "one that is recorded under its id is left as it is"),
     ("CommitUnitImport", "what was committed is answered as it is"),
     ("CommitReportImport", "what was committed is answered as it is"),
@@ -25,6 +25,7 @@ const HARMLESS: [(&str, &str); 14] = [
     ("RevokeGrant", "what was revoked is answered as it is"),
     ("RunSweep", "the insert of a notice is its claim"),
     ("UploadAttachment", "the same file under the same request_id is one"),
+    ("VoidArrival", "what was declared void is answered as it is"),
     ("WithdrawObligationRequest", "what was taken back is answered as it is"),
 ];
 

@@ -14,7 +14,7 @@ mod units;
 
 pub use grants::{Grants, stored_grant};
 pub use metric::hierarchy_version;
-pub use outbox::{append, list_events};
+pub use outbox::{append, append_all, list_events};
 pub use pull::{PullError, pull};
 pub use trace::deliver;
 pub use units::{

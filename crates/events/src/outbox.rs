@@ -18,19 +18,34 @@ const LARGEST_PAGE: u64 = 1000;
 
 /// Writes what happened into the owner's outbox, in the transaction that made it so, with the span in which it did.
 pub async fn append(write: &Write<'_>, at: DateTime<Utc>, payload: Payload) -> Result<(), DbErr> {
+    append_all(write, at, vec![payload]).await
+}
+
+/// Writes several things that happened at once, in their order, as [`append`] writes one.
+pub async fn append_all(
+    write: &Write<'_>,
+    at: DateTime<Utc>,
+    payloads: Vec<Payload>,
+) -> Result<(), DbErr> {
+    let Some(first) = payloads.first() else { return Ok(()) };
     let span = tracing::info_span!(
         "append",
-        otel.name = format!("append {}", event_name(Some(&payload))),
+        otel.name = format!("append {}", event_name(Some(first))),
         otel.kind = "producer",
         messaging.system = SYSTEM,
         messaging.operation.type = "create",
         messaging.operation.name = "append",
     );
-    let event = Event { payload: Some(payload), ..Event::default() };
-    let payload = event.encode_to_vec();
-    async { write.append(NewEvent { at, trace_parent: trace_parent(), payload }).await }
-        .instrument(span)
-        .await
+    async {
+        let trace_parent = trace_parent();
+        let events = payloads.into_iter().map(|payload| {
+            let event = Event { payload: Some(payload), ..Event::default() };
+            NewEvent { at, trace_parent: trace_parent.clone(), payload: event.encode_to_vec() }
+        });
+        write.append_all(events.collect()).await
+    }
+    .instrument(span)
+    .await
 }
 
 /// Answers ListEvents for any owner.

@@ -31,6 +31,22 @@ pub fn fold(text: &str) -> String {
     key
 }
 
+/// The letter that is meant where old fonts and converters leave one that looks like it: the letter oi for ư, and Icelandic or
+/// African letters for đ.
+///
+/// ```
+/// assert_eq!("BC-HÐND".chars().map(dunghan_hierarchy::intended).collect::<String>(), "BC-HĐND");
+/// ```
+pub fn intended(letter: char) -> char {
+    match letter {
+        'ƣ' => 'ư',
+        'Ƣ' => 'Ư',
+        'ð' | 'ɖ' => 'đ',
+        'Ð' | 'Ɖ' => 'Đ',
+        other => other,
+    }
+}
+
 pub(crate) fn words(text: &str) -> Vec<Word> {
     let mut words = Vec::new();
     let mut word = Word::default();
@@ -43,7 +59,7 @@ pub(crate) fn words(text: &str) -> Vec<Word> {
         tones.clear();
     };
     // Decomposing is enough to make NFC and NFD one; composing first would change nothing.
-    for letter in text.nfd().flat_map(char::to_lowercase) {
+    for letter in text.chars().map(intended).nfd().flat_map(char::to_lowercase) {
         match letter {
             mark if is_combining_mark(mark) => {
                 if TONES.contains(&mark) {
@@ -52,12 +68,7 @@ pub(crate) fn words(text: &str) -> Vec<Word> {
                     word.accented.push(mark);
                 }
             }
-            // Old fonts and converters leave the letter oi where ư belongs, and Icelandic or African letters for đ.
-            'ƣ' => {
-                word.folded.push('u');
-                word.accented.push_str("u\u{31b}");
-            }
-            'đ' | 'ð' | 'ɖ' => {
+            'đ' => {
                 word.folded.push('d');
                 word.accented.push('đ');
             }

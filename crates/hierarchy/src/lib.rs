@@ -18,7 +18,7 @@ mod unit;
 
 pub use check::Problem;
 pub use find::Candidate;
-pub use fold::fold;
+pub use fold::{fold, intended};
 pub use hierarchy::{Access, Hierarchy, LookupError, UnitView};
 pub use id::{NotAUnitName, UnitId};
 pub use lineage::{Edge, EdgeKind, Step};

@@ -54,6 +54,7 @@ pub fn refuse<R: Reason, const N: usize>(
     message: impl Into<String>,
     metadata: [(&str, String); N],
 ) -> Status {
+    let message = short(message.into(), MOST_MESSAGE_BYTES);
     Status::with_error_details(code, message, details(reason, metadata))
 }
 
@@ -67,26 +68,65 @@ pub fn bad_field(field: &str, why: impl ToString) -> Status {
     bad_field_for(Common::InvalidField, field, why)
 }
 
-/// A refusal over several fields at once.
+/// A refusal over several fields at once, for one reason. As many are told as fit.
 pub fn field_violations<R: Reason>(
     code: Code,
     reason: R,
     violations: Vec<(String, String)>,
 ) -> Status {
-    let message = violations
-        .iter()
-        .map(|(field, why)| format!("{field} {why}"))
-        .collect::<Vec<_>>()
-        .join("; ");
-    let first = violations.first().map_or_else(String::new, |(field, _)| field.clone());
-    let mut details = details(reason, [("field", first)]);
-    details.set_bad_request(
-        violations
-            .into_iter()
-            .map(|(field, why)| FieldViolation::new(field, why))
-            .collect::<Vec<_>>(),
-    );
+    let violations = violations.into_iter().map(|(field, why)| FieldViolation::new(field, why));
+    refuse_fields(code, (reason.name(), R::DOMAIN), violations.collect())
+}
+
+/// A refusal over several fields at once, each with a reason of its own: for the first one's reason, by name and domain. As many
+/// are told as fit; the rest are counted.
+pub fn refuse_fields(
+    code: Code,
+    (reason, domain): (&str, &str),
+    violations: Vec<FieldViolation>,
+) -> Status {
+    let count = violations.len();
+    let field = violations.first().map_or_else(String::new, |first| first.field.clone());
+    let mut details = ErrorDetails::with_error_info(reason, domain, [("field".to_owned(), field)]);
+    let (mut told, mut room) = (Vec::new(), MOST_VIOLATION_BYTES);
+    for mut one in violations {
+        one.description = short(one.description, MOST_DESCRIPTION_BYTES);
+        let bytes = one.field.len() + one.description.len() + one.reason.len();
+        let Some(left) = room.checked_sub(bytes) else { break };
+        room = left;
+        told.push(one);
+    }
+    let mut message = String::new();
+    let mut said = 0;
+    for FieldViolation { field, description, .. } in &told {
+        let says = format!("{field} {}", description.trim_end_matches('.'));
+        if said > 0 && message.len() + says.len() > MOST_MESSAGE_BYTES {
+            break;
+        }
+        message.push_str(if said > 0 { "; " } else { "" });
+        message.push_str(&says);
+        said += 1;
+    }
+    if said < count {
+        message.push_str(&format!("; and {} more", count - said));
+    }
+    details.set_bad_request(told);
     Status::with_error_details(code, message, details)
+}
+
+/// A refusal travels in headers, of which clients take 16 kB at most: its message twice, percent-encoded and within the details, and
+/// the details base64.
+const MOST_MESSAGE_BYTES: usize = 1500;
+const MOST_VIOLATION_BYTES: usize = 4000;
+const MOST_DESCRIPTION_BYTES: usize = 1000;
+
+/// Up to so many bytes of a text, and where there are more, that there are.
+fn short(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
 }
 
 /// INTERNAL without any detail; the cause is logged here, once.
@@ -145,4 +185,53 @@ pub fn peer_failed(peer: &'static str, status: Status) -> Status {
     let metadata = [("peer", peer.to_owned())];
     let message = format!("{peer} could not be asked; try again");
     refuse(Code::Unavailable, Common::PeerUnavailable, message, metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes of the headers in which it travels.
+    fn header_bytes(status: &Status) -> usize {
+        let headers = status.clone().into_http::<()>().into_parts().0.headers;
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+    }
+
+    #[test]
+    fn a_refusal_of_whatever_length_fits_into_what_clients_take() {
+        let many = |count: usize, text: &str| {
+            let one = |n| (format!("report.values[{n}].indicator"), text.repeat(300));
+            field_violations(
+                Code::InvalidArgument,
+                Common::InvalidField,
+                (0..count).map(one).collect(),
+            )
+        };
+        for refused in [
+            many(1, "ộ"),
+            many(2000, "ộ"),
+            many(2000, ""),
+            many(3, "x"),
+            refuse(Code::NotFound, Common::Internal, "ộ".repeat(9000), []),
+        ] {
+            let bytes = header_bytes(&refused);
+            assert!(bytes < 15_000, "{bytes}: {}", refused.message());
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let violations =
+            (0..500).map(|n| (format!("field[{n}]"), "is wrong.".to_owned())).collect();
+        let refused = field_violations(Code::InvalidArgument, Common::InvalidField, violations);
+        let message = refused.message();
+        assert!(message.starts_with("field[0] is wrong; field[1] is wrong; "), "{message}");
+        let said = message.matches("is wrong").count();
+        assert!(message.ends_with(&format!("; and {} more", 500 - said)), "{message}");
+        let told = refused.get_details_bad_request().unwrap().field_violations.len();
+        assert!((said..500).contains(&told), "{told}");
+        let few = vec![("field".to_owned(), "is wrong".to_owned())];
+        let refused = field_violations(Code::InvalidArgument, Common::InvalidField, few);
+        assert_eq!(refused.message(), "field is wrong");
+    }
 }

@@ -35,6 +35,11 @@ pub struct JwsKey {
 #[error("was not signed by one of these keys, or was changed since")]
 pub struct NotSigned;
 
+/// A text that is no JSON Web Key of Ed25519.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is no public key of Ed25519 as a JSON Web Key, or its kid names another key")]
+pub struct NoJwk;
+
 impl JwsKey {
     /// The key in `file`, in PEM (`openssl pkey -pubout`).
     pub fn read(file: &Path) -> Result<Self, KeyError> {
@@ -59,6 +64,25 @@ impl JwsKey {
         format!(
             r#"{{"alg":"EdDSA","crv":"Ed25519","kid":"{id}","kty":"OKP","use":"sig","x":"{x}"}}"#
         )
+    }
+
+    /// The key that a JSON Web Key holds, whatever else that says.
+    ///
+    /// Errors: it is no public key of Ed25519, or its `kid` names another.
+    pub fn of_jwk(jwk: &str) -> Result<Self, NoJwk> {
+        #[derive(Deserialize)]
+        struct Jwk {
+            kty: String,
+            crv: String,
+            x: String,
+            kid: Option<String>,
+        }
+        let jwk: Jwk = serde_json::from_str(jwk).map_err(|_| NoJwk)?;
+        let x = BASE64.decode(&jwk.x).ok().and_then(|x| <[u8; 32]>::try_from(x).ok());
+        let key = VerifyingKey::from_bytes(&x.ok_or(NoJwk)?).map_err(|_| NoJwk)?;
+        let key = Self::of(key);
+        let other = jwk.kid.is_some_and(|kid| kid != key.id);
+        if jwk.kty != "OKP" || jwk.crv != "Ed25519" || other { Err(NoJwk) } else { Ok(key) }
     }
 
     /// What a text says that one of these keys signed as of the type `typ`, and which.
@@ -152,6 +176,17 @@ mod tests {
             "kid": key.id(), "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
         });
         assert_eq!(jwk, expected);
+        assert_eq!(JwsKey::of_jwk(&key.jwk()), Ok(key.clone()));
+        let other = |name: &str, value: serde_json::Value| {
+            let mut other = expected.clone();
+            other[name] = value;
+            JwsKey::of_jwk(&other.to_string())
+        };
+        assert_eq!(other("kid", serde_json::Value::Null), Ok(key));
+        for (name, value) in [("kid", "other"), ("kty", "EC"), ("crv", "X25519"), ("x", "AAAA")] {
+            assert_eq!(other(name, value.into()), Err(NoJwk), "{name}");
+        }
+        assert_eq!(JwsKey::of_jwk("{"), Err(NoJwk));
     }
 
     #[test]

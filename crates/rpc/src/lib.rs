@@ -33,10 +33,11 @@ pub use client::{
 pub use contract::{BadContract, Method, Methods, Policy};
 pub use deadline::deadline;
 pub use error::{
-    Reason, bad_field, bad_field_for, field_violations, internal, peer_failed, refuse, unavailable,
+    Reason, bad_field, bad_field_for, field_violations, internal, peer_failed, refuse,
+    refuse_fields, unavailable,
 };
 pub use grants::{StoredGrant, StoredGrants};
-pub use jws::{Jws, JwsKey, NotSigned};
+pub use jws::{Jws, JwsKey, NoJwk, NotSigned};
 pub use key::KeyError;
 pub use page::{Page, page_size};
 pub use server::{DeadlineLayer, Guard, GuardLayer, PanicLayer};

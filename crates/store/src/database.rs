@@ -179,6 +179,13 @@ impl Database {
         self.reader.execute_unprepared("SELECT 1").await.map(drop)
     }
 
+    /// Names this database and its present history, the same in every process. Another database has another name, and so have
+    /// a copy that was taken into use, and this one once it was restored to an earlier moment. On PostgreSQL a failover begins
+    /// another history as well: the standby may not have had all.
+    pub async fn history(&self) -> Result<String, DbErr> {
+        era::history(&self.reader).await
+    }
+
     /// Ends all connections as soon as nobody uses them. On SQLite the file then is all that there is: until then what was
     /// written last stands in another one beside it.
     pub async fn close(&self) -> Result<(), DbErr> {

@@ -6,7 +6,7 @@
 //! milliseconds since 1970 at which this history began; a later history sorts after an earlier one, and its readers go
 //! on where they were.
 
-use sea_orm::{ConnectionTrait, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use crate::Write;
 
@@ -42,6 +42,19 @@ pub(crate) async fn begin(connection: &impl ConnectionTrait) -> Result<(), DbErr
     let sql = "UPDATE outbox_era SET \
                era = max(era + 1, CAST(unixepoch('subsec') * 1000 AS integer))";
     connection.execute_unprepared(sql).await.map(drop)
+}
+
+/// What [`crate::Database::history`] gives.
+pub(crate) async fn history(connection: &impl ConnectionTrait) -> Result<String, DbErr> {
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        return text(connection, "SELECT 'sqlite/' || era FROM outbox_era").await;
+    }
+    // A dump that is restored is another database, or has another table in the same one.
+    let sql = format!(
+        "SELECT 'postgres/' || ({HOME}) || '/' || oid || '/' || 'outbox_era'::regclass::oid \
+         FROM pg_database WHERE datname = current_database()"
+    );
+    text(connection, &sql).await
 }
 
 async fn text(connection: &impl ConnectionTrait, sql: &str) -> Result<String, DbErr> {

@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 use crate::{Database, Write};
 
+/// Events that are written by one statement.
+const AT_ONCE: usize = 200;
 /// How often, and after which pauses, running transactions are looked at before an event is left for the next call.
 const LOOKS_AT_RUNNING: u32 = 200;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
@@ -96,17 +98,34 @@ struct Row {
 impl Write<'_> {
     /// Adds an event; it is there for others when the transaction is committed, and only then.
     pub async fn append(&self, event: NewEvent) -> Result<(), DbErr> {
-        let values: [Value; 4] = [
-            Uuid::now_v7().into(),
-            event.at.timestamp_micros().into(),
-            event.trace_parent.into(),
-            event.payload.into(),
-        ];
-        let sql = "INSERT INTO outbox (era, event_id, event_us, traceparent, payload) \
-                   VALUES ((SELECT era FROM outbox_era), $1, $2, $3, $4)";
+        self.append_all(vec![event]).await
+    }
+
+    /// Adds several, in their order.
+    pub async fn append_all(&self, events: Vec<NewEvent>) -> Result<(), DbErr> {
         let engine = self.transaction.get_database_backend();
-        self.transaction.execute_raw(Statement::from_sql_and_values(engine, sql, values)).await?;
-        self.appended.store(true, Ordering::Relaxed);
+        let mut events = events.into_iter().peekable();
+        while events.peek().is_some() {
+            let (mut rows, mut values): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
+            for event in events.by_ref().take(AT_ONCE) {
+                let n = values.len();
+                let [id, at, parent, payload] = [n + 1, n + 2, n + 3, n + 4];
+                rows.push(format!(
+                    "((SELECT era FROM outbox_era), ${id}, ${at}, ${parent}, ${payload})"
+                ));
+                values.push(Uuid::now_v7().into());
+                values.push(event.at.timestamp_micros().into());
+                values.push(event.trace_parent.into());
+                values.push(event.payload.into());
+            }
+            let sql = format!(
+                "INSERT INTO outbox (era, event_id, event_us, traceparent, payload) VALUES {}",
+                rows.join(", ")
+            );
+            let statement = Statement::from_sql_and_values(engine, sql, values);
+            self.transaction.execute_raw(statement).await?;
+            self.appended.store(true, Ordering::Relaxed);
+        }
         Ok(())
     }
 }

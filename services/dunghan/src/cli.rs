@@ -82,7 +82,7 @@ pub(crate) enum Command {
     Reports(Reports),
     /// Files of reports: add, list, get, detach, erase
     Attachments(Attachments),
-    /// What document systems say has arrived: record, list
+    /// What document systems say has arrived: record, list, void
     Arrivals(Arrivals),
     /// Who owes which report, and where each stands
     Obligations(Obligations),

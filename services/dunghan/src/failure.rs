@@ -63,6 +63,12 @@ impl Failure {
         let info = status.get_details_error_info()?;
         Some(info.reason.trim_start_matches("ERROR_REASON_").to_owned())
     }
+
+    /// What the server said of this beside its reason.
+    pub(crate) fn metadata(&self, key: &str) -> Option<String> {
+        let Self::Refused(status) = self else { return None };
+        status.get_details_error_info()?.metadata.get(key).cloned()
+    }
 }
 
 impl From<Status> for Failure {

@@ -90,6 +90,27 @@ pub(crate) enum Column {
     Whole(&'static str),
 }
 
+/// A column of keys: whole, to be copied, unless the longest leaves other columns no room.
+pub(crate) fn keys<'a>(name: &'static str, keys: impl IntoIterator<Item = &'a str>) -> Column {
+    const WIDEST: usize = 50;
+    let fits = keys.into_iter().all(|key| width(key) <= WIDEST);
+    if fits { Column::Whole(name) } else { Column::Text(name) }
+}
+
+/// A resource name in lines of two parts each, which fit 80 columns: `units/UUID`, then `/reports/UUID`.
+pub(crate) fn show_name(name: &str) -> String {
+    let mut lines = String::new();
+    for (at, part) in name.split('/').enumerate() {
+        match at {
+            0 => {}
+            _ if at % 2 == 0 => lines.push_str("\n/"),
+            _ => lines.push('/'),
+        }
+        lines.push_str(part);
+    }
+    lines
+}
+
 /// Rows under a header, at most 80 columns wide; long texts wrap.
 #[derive(Debug)]
 pub(crate) struct Rows {
@@ -145,8 +166,9 @@ pub(crate) fn pairs(pairs: &[(&str, String)]) -> String {
     for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
         table.add_row([Cell::new(name), Cell::new(value)]);
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    // Nothing after the values: the last of a line may be as wide as a SHA-256.
+    for (column, after) in table.column_iter_mut().zip([2, 0]) {
+        column.set_padding((0, after));
     }
     table.trim_fmt()
 }
@@ -270,6 +292,21 @@ mod tests {
         assert!(widest(&text) <= 80, "{text}");
         assert!(text.lines().all(|line| line.trim_end() == line), "{text}");
         assert_eq!(Rows::new(&[Column::Text("Unit")]).text(), "Nothing.");
+    }
+
+    #[test]
+    fn a_hash_beside_a_long_name_stays_whole() {
+        let hash = "0".repeat(64);
+        let text = pairs(&[("Received first", "now".to_owned()), ("SHA-256", hash.clone())]);
+        assert_eq!(text.lines().last(), Some(format!("SHA-256         {hash}").as_str()));
+    }
+
+    #[test]
+    fn a_name_is_broken_between_its_parts_and_a_key_not_at_all_where_there_is_room() {
+        assert_eq!(show_name("units/1/reports/2"), "units/1\n/reports/2");
+        assert_eq!(show_name("units/1"), "units/1");
+        assert!(matches!(keys("Key", ["a", &"a".repeat(50)]), Column::Whole("Key")));
+        assert!(matches!(keys("Key", ["a", &"a".repeat(51)]), Column::Text("Key")));
     }
 
     #[test]

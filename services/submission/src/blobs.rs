@@ -7,7 +7,7 @@ mod inspect;
 mod spool;
 
 use std::fs::DirBuilder;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,10 +26,10 @@ use object_store::{
     RetryConfig,
 };
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::config::{Attachments, Place};
+use spool::Places;
 
 pub(crate) use inspect::NotTaken;
 pub(crate) use spool::{Announced, NotReceived, Received};
@@ -37,12 +37,18 @@ pub(crate) use spool::{Announced, NotReceived, Received};
 /// What is sent to the store, or held in memory, of a blob at once. Stores that speak S3 want 5 MiB at least, and some all
 /// parts but the last of one size.
 const PART: u64 = 5 << 20;
+/// What says whose the blobs are. Its key is no blob's.
+const OWNER: &str = "owner";
 /// The most bytes of a piece that is given out.
 const PIECE: usize = 256 << 10;
-/// Files that are taken in at once; each may need 50 MiB of the disk. Others wait.
+/// Files that are taken in at once; each may need 50 MiB of the disk. Others wait, and for how long.
 const AT_ONCE: usize = 16;
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the store is waited for when it is only asked whether it is there.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the keys of some blobs begin with.
+pub(crate) type Shelf = Key;
 
 /// Where blobs are. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -54,7 +60,7 @@ pub(crate) struct Blobs {
     folder: Option<PathBuf>,
     /// Where a file is put that is being taken in.
     spool: PathBuf,
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 /// Why a blob could not be used.
@@ -132,12 +138,10 @@ impl Blobs {
     /// Errors: what no waiting mends: a folder that cannot be made or written, keys that cannot be read.
     pub(crate) fn open(config: &Attachments, data_folder: &Path) -> anyhow::Result<Self> {
         const LOCATION: &str = "submission.attachments.location";
-        let place: Place =
-            config.location.parse().map_err(|refused| anyhow!("{LOCATION} has to be {refused}"))?;
-        let places = Arc::new(Semaphore::new(AT_ONCE));
-        match place {
-            Place::Folder(_) => {
-                let folder = config.folder(data_folder).unwrap_or_default();
+        let place = config.place(data_folder);
+        let places = Places::new(AT_ONCE, PATIENCE);
+        match place.map_err(|refused| anyhow!("{LOCATION} has to be {refused}"))? {
+            Place::Folder(folder) => {
                 let unusable =
                     || format!("{LOCATION}: the folder {} is of no use", folder.display());
                 // For its owner alone: the files in it come out readable for everybody.
@@ -164,13 +168,42 @@ impl Blobs {
     ///
     /// Errors: `Missing` and `Failed` are of that kind, `Away` is not.
     pub(crate) async fn try_out(&self) -> Result<(), Error> {
+        self.write_and_delete(b"dunghan").await.map(drop)
+    }
+
+    /// What the store's clock reads, by which blobs have their ages.
+    pub(crate) async fn now(&self) -> Result<DateTime<Utc>, Error> {
+        // Of no length: a disk that is full has room for it.
+        self.write_and_delete(b"").await
+    }
+
+    /// Gives when it was written.
+    async fn write_and_delete(&self, bytes: &'static [u8]) -> Result<DateTime<Utc>, Error> {
         // A key that is no blob's: it is never taken for one.
         let key = self.prefix.clone().join(format!("try-{}", Uuid::new_v4()));
         let tried = async {
-            self.store.put(&key, PutPayload::from_static(b"dunghan")).await?;
-            self.store.delete(&key).await
+            self.store.put(&key, PutPayload::from_static(bytes)).await?;
+            let written = self.store.head(&key).await;
+            self.store.delete(&key).await?;
+            Ok::<_, object_store::Error>(written?.last_modified)
         };
         Ok(limited(tried).await??)
+    }
+
+    /// Whose the blobs are, as somebody has written beside them; none: nobody has.
+    pub(crate) async fn owner(&self) -> Result<Option<String>, Error> {
+        match self.store.get(&self.prefix.clone().join(OWNER)).await {
+            Ok(found) => Ok(Some(String::from_utf8_lossy(&found.bytes().await?).trim().to_owned())),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes beside the blobs whose they are.
+    pub(crate) async fn be_owned_by(&self, owner: &str) -> Result<(), Error> {
+        let key = self.prefix.clone().join(OWNER);
+        self.store.put(&key, format!("{owner}\n").into()).await?;
+        Ok(())
     }
 
     /// Whether it is there.
@@ -195,7 +228,7 @@ impl Blobs {
         (self.key(id) == *key).then_some(id)
     }
 
-    /// Takes a file in: see [`Received`]. It waits for its place where many are taken in at once.
+    /// Takes a file in: see [`Received`]. It waits for its place where many are taken in at once, and not for ever.
     pub(crate) async fn receive<C, E>(
         &self,
         announced: Announced,
@@ -204,7 +237,7 @@ impl Blobs {
     where
         C: AsRef<[u8]> + Send + 'static,
     {
-        spool::receive(&self.spool, self.places.clone(), announced, chunks).await
+        spool::receive(&self.spool, &self.places, announced, chunks).await
     }
 
     /// Writes what was received, under a key that nothing has. Once begun it ends, also where nobody waits for it any more.
@@ -232,9 +265,17 @@ impl Blobs {
         }
     }
 
-    /// All blobs, in no order. What else is there is nobody's business.
-    pub(crate) fn list(&self) -> BoxStream<'_, Result<Listed, Error>> {
-        let listed = self.store.list(Some(&self.prefix)).map_err(Error::from);
+    /// What blobs are listed by: together these have all. One that cannot be listed is in no other's way.
+    pub(crate) fn shelves(&self) -> Vec<Shelf> {
+        match self.folder {
+            Some(_) => shelf_names().map(|name| self.prefix.clone().join(name)).collect(),
+            None => vec![self.prefix.clone()],
+        }
+    }
+
+    /// All blobs of a shelf, in no order. What else is there is nobody's business.
+    pub(crate) fn list(&self, shelf: &Shelf) -> BoxStream<'_, Result<Listed, Error>> {
+        let listed = self.store.list(Some(shelf)).map_err(Error::from);
         let blobs = listed.try_filter_map(|one| {
             let id = self.id(&one.location);
             future::ok(id.map(|id| Listed { id, written: one.last_modified }))
@@ -243,30 +284,60 @@ impl Blobs {
     }
 
     /// Removes what a process that was killed while it wrote a blob left in the folder, and that is from before a moment; of S3
-    /// the bucket's own rules do that. Gives how many.
-    pub(crate) async fn remove_unfinished(&self, before: DateTime<Utc>) -> Result<usize, Error> {
-        let Some(folder) = self.folder.clone() else { return Ok(0) };
+    /// the bucket's own rules do that. Adds how many to a count, and goes on past what cannot be removed.
+    pub(crate) async fn remove_unfinished(
+        &self,
+        before: DateTime<Utc>,
+        count: &mut usize,
+    ) -> Result<(), Error> {
+        let Some(folder) = self.folder.clone() else { return Ok(()) };
         let removing = move || {
-            let (before, mut removed) = (SystemTime::from(before), 0);
-            for inner in std::fs::read_dir(folder)? {
-                let inner = inner?;
-                if !inner.file_type()?.is_dir() {
-                    continue;
-                }
-                for file in std::fs::read_dir(inner.path())? {
-                    let file = file?;
-                    let name = file.file_name();
-                    let unfinished = name.to_str().and_then(|name| name.split_once('#'));
-                    let unfinished = unfinished.is_some_and(|(id, _)| Uuid::try_parse(id).is_ok());
-                    if unfinished && file.metadata()?.modified()? < before {
-                        std::fs::remove_file(file.path())?;
-                        removed += 1;
-                    }
-                }
+            let (mut removed, mut ended) = (0, Ok(()));
+            for shelf in shelf_names() {
+                let tidied = unfinished(&folder.join(shelf), before.into(), &mut removed);
+                ended = ended.and(tidied);
             }
-            Ok(removed)
+            (removed, ended)
         };
-        tokio::task::spawn_blocking(removing).await?
+        let (removed, ended) = tokio::task::spawn_blocking(removing).await?;
+        *count += removed;
+        Ok(ended?)
+    }
+}
+
+/// The folders that blobs are in.
+fn shelf_names() -> impl Iterator<Item = String> {
+    (0..=u8::MAX).map(|byte| format!("{byte:02x}"))
+}
+
+/// Removes from one folder what was never finished.
+fn unfinished(folder: &Path, before: SystemTime, removed: &mut usize) -> io::Result<()> {
+    let Some(files) = there(std::fs::read_dir(folder))? else { return Ok(()) };
+    let mut ended = Ok(());
+    for file in files {
+        let file = file?;
+        let name = file.file_name();
+        let unfinished = name.to_str().and_then(|name| name.split_once('#'));
+        if unfinished.is_none_or(|(id, _)| Uuid::try_parse(id).is_err()) {
+            continue;
+        }
+        let removing = || match there(file.metadata())? {
+            Some(known) if known.modified()? < before => {
+                there(std::fs::remove_file(file.path())).map(|done| usize::from(done.is_some()))
+            }
+            _ => Ok(0),
+        };
+        let done = removing().map(|one| *removed += one);
+        ended = ended.and(done);
+    }
+    ended
+}
+
+/// None of what is not there: another process may have been quicker.
+fn there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
     }
 }
 
@@ -411,7 +482,7 @@ pub(crate) fn pieces<C: AsRef<[u8]> + Send>(
                 return Ok(Some((piece, Some(going))));
             }
             // The end.
-            if going.left > 0 || spool::hex(going.hash) != announced.sha256 {
+            if going.left > 0 || format!("{:x}", going.hash.finalize()) != announced.sha256 {
                 return Err(NotWhole::Damaged);
             }
             Ok((!piece.is_empty()).then_some((piece, None)))

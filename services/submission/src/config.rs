@@ -64,11 +64,18 @@ impl Default for Attachments {
 }
 
 impl Attachments {
+    /// Where they are.
+    pub(crate) fn place(&self, data_folder: &Path) -> Result<Place, NotAPlace> {
+        match self.location.as_str() {
+            "" => Ok(Place::Folder(data_folder.join("attachments"))),
+            location => location.parse(),
+        }
+    }
+
     /// The folder that they are in; none: they are in a store elsewhere.
     pub fn folder(&self, data_folder: &Path) -> Option<PathBuf> {
-        match self.location.parse() {
-            Ok(Place::Folder(folder)) if folder.is_empty() => Some(data_folder.join("attachments")),
-            Ok(Place::Folder(folder)) => Some(folder.into()),
+        match self.place(data_folder) {
+            Ok(Place::Folder(folder)) => Some(folder),
             Ok(Place::S3 { .. }) | Err(NotAPlace) => None,
         }
     }
@@ -77,8 +84,8 @@ impl Attachments {
 /// A place for attached files, as [`Attachments::location`] writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// A folder; empty: the one in the data folder.
-    Folder(String),
+    /// A folder.
+    Folder(PathBuf),
     /// A bucket.
     S3 {
         /// Its name.
@@ -105,7 +112,7 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, NotAPlace> {
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Ok(Self::Folder(text.to_owned()));
+            return Ok(Self::Folder(text.into()));
         };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
@@ -164,13 +171,14 @@ mod tests {
             prefix: prefix.to_owned(),
         };
         for (text, place) in [
-            ("", Place::Folder(String::new())),
-            ("/srv/tệp đính kèm", Place::Folder("/srv/tệp đính kèm".to_owned())),
+            ("", Place::Folder("/data/attachments".into())),
+            ("/srv/tệp đính kèm", Place::Folder("/srv/tệp đính kèm".into())),
             ("s3://bao-cao", s3("bao-cao", "")),
             ("s3://bao-cao/", s3("bao-cao", "")),
             ("s3://bao-cao/dunghan/2026", s3("bao-cao", "dunghan/2026")),
         ] {
-            assert_eq!(text.parse(), Ok(place), "{text}");
+            let config = Attachments { location: text.to_owned(), ..Attachments::default() };
+            assert_eq!(config.place(Path::new("/data")), Ok(place), "{text}");
         }
         for bad in ["s3://", "gs://bao-cao", "file:///srv", "s3://a:hoasen@bao-cao", "s3://b/../c"]
         {

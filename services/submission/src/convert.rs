@@ -29,15 +29,15 @@ pub(crate) use attachment::{Upload, attachment_name, upload};
 
 use finding::finding_of;
 pub(crate) use intake::{
-    ReadRow, ToldRow, arrival, arrival_problem, import, import_name, import_row, imported,
-    is_of_row, noted_arrival, read_row, refusal, refused_row,
+    ReadRow, ToldRow, arrival, arrival_name, arrival_problem, import, import_name, import_row,
+    imported, is_of_row, noted_arrival, read_row, refusal, refused_row,
 };
 use value::{value_of, values};
 
 use crate::domain::diff::Change;
 use crate::domain::finding::Finding;
 use crate::domain::form::{Form, NotAsked};
-use crate::domain::regime::{Receiver, Recurrence, Regime};
+use crate::domain::regime::{Debtors, Receiver, Recurrence, Regime};
 use crate::domain::report::{
     Acceptance, Act, Arrived, Asserted, AttachedFile, Content, DeclaredPeriod, DeclaredUnit, Deed,
     Document, Evidence, EvidenceKind, Justification, Place, Received, Report, Stage, State,
@@ -516,12 +516,33 @@ pub(crate) fn regime(pb: &pb_compliance::Regime) -> Option<Regime> {
         from: field::date("from_date", pb.from_date.as_ref()).ok()??,
         through: field::date("through_date", pb.through_date.as_ref()).ok()?,
         review_levels: u8::try_from(pb.review_levels).ok()?,
-        receivers: receivers(pb)?,
+        debtors: debtors(pb.debtors.as_ref()?)?,
+        tiers: tiers(pb)?,
+    })
+}
+
+fn units(names: &[String]) -> Option<Vec<UnitId>> {
+    names.iter().map(|name| name.parse().ok()).collect()
+}
+
+fn debtors(pb: &pb_compliance::Debtors) -> Option<Debtors> {
+    let units_named = units(&pb.units)?;
+    if !units_named.is_empty() {
+        return Some(Debtors::Units(units_named));
+    }
+    Some(Debtors::All {
+        below: match pb.subtree.as_str() {
+            "" => None,
+            root => Some(root.parse().ok()?),
+        },
+        levels: pb.levels.iter().map(|level| level.parse().ok()).collect::<Option<_>>()?,
+        kinds: pb.kinds.iter().map(|kind| kind.parse().ok()).collect::<Option<_>>()?,
+        except: units(&pb.except_subtrees)?,
     })
 }
 
 /// To whom the reports of each tier go, as far as those are units.
-fn receivers(pb: &pb_compliance::Regime) -> Option<Vec<Receiver>> {
+fn tiers(pb: &pb_compliance::Regime) -> Option<Vec<Option<Receiver>>> {
     let receiver = |unit: &str, level: &str| match (unit, level) {
         ("", "") => Some(None),
         ("", "parent") => Some(Some(Receiver::Parent)),
@@ -531,8 +552,7 @@ fn receivers(pb: &pb_compliance::Regime) -> Option<Vec<Receiver>> {
     let first = receiver(&pb.receiving_unit, &pb.receiving_level);
     let onward =
         pb.onward_tiers.iter().map(|tier| receiver(&tier.receiving_unit, &tier.receiving_level));
-    let all: Option<Vec<_>> = std::iter::once(first).chain(onward).collect();
-    Some(all?.into_iter().flatten().collect())
+    std::iter::once(first).chain(onward).collect()
 }
 
 /// Which states a list is to hold, each once; none for all.

@@ -1,9 +1,14 @@
 //! Every refusal of this service, and nowhere else.
 
+use std::io::ErrorKind;
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use dunghan_proto::policy::ErrorReason as Common;
 use dunghan_proto::submission::ErrorReason;
-use dunghan_rpc::{Reason, bad_field_for, field_violations, internal, refuse, unavailable};
+use dunghan_rpc::{
+    Reason, bad_field_for, field_violations, internal, refuse, refuse_fields, unavailable,
+};
 use dunghan_store::is_transient;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
@@ -49,14 +54,10 @@ impl Why {
     }
 }
 
-/// The most violations that one answer tells: they travel in a header, whose size is limited.
-const MOST_TOLD: usize = 20;
-
 /// What is wrong with the fields of one request, told together.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
-    told: Vec<(String, Why, String)>,
-    untold: usize,
+    violations: Vec<(Why, FieldViolation)>,
 }
 
 impl Problems {
@@ -66,30 +67,20 @@ impl Problems {
         why: impl Into<Why>,
         says: impl ToString,
     ) {
-        if self.told.len() < MOST_TOLD {
-            self.told.push((field.into(), why.into(), says.to_string()));
-        } else {
-            self.untold += 1;
-        }
+        let why = why.into();
+        let violation = FieldViolation {
+            reason: why.name_and_domain().0.to_owned(),
+            ..FieldViolation::new(field, says.to_string())
+        };
+        self.violations.push((why, violation));
     }
 
     /// INVALID_ARGUMENT for the reason of the first problem, with each problem's own in its violation.
     pub(crate) fn refused(self) -> Result<(), Status> {
-        let Some((field, why, _)) = self.told.first() else { return Ok(()) };
-        let (reason, domain) = why.name_and_domain();
-        let metadata = [("field".to_owned(), field.clone())];
-        let mut details = ErrorDetails::with_error_info(reason, domain, metadata);
-        let message = self.told.iter().map(|(field, _, says)| format!("{field} {says}"));
-        let mut message = message.collect::<Vec<_>>().join("; ");
-        if self.untold > 0 {
-            message.push_str(&format!("; and {} more", self.untold));
-        }
-        let violations = self.told.into_iter().map(|(field, why, says)| FieldViolation {
-            reason: why.name_and_domain().0.to_owned(),
-            ..FieldViolation::new(field, says)
-        });
-        details.set_bad_request(violations.collect::<Vec<_>>());
-        Err(Status::with_error_details(Code::InvalidArgument, message, details))
+        let Some((why, _)) = self.violations.first() else { return Ok(()) };
+        let reason = why.name_and_domain();
+        let violations = self.violations.into_iter().map(|(_, violation)| violation);
+        Err(refuse_fields(Code::InvalidArgument, reason, violations.collect()))
     }
 }
 
@@ -103,7 +94,20 @@ pub(crate) fn bad(field: &str, why: impl Into<Why>, says: impl ToString) -> Stat
 
 /// The same refusal for a request whose own fields are those of a report, which carry them below `report` elsewhere.
 pub(crate) fn unnested(refused: Status) -> Status {
-    let own = |field: &str| field.strip_prefix("report.").unwrap_or(field).to_owned();
+    renamed(refused, |field| field.strip_prefix("report.").unwrap_or(field).to_owned())
+}
+
+/// The same refusal for a stream, whose header carries the id of the request.
+pub(crate) fn in_header(refused: Status) -> Status {
+    let named = |field: &str| match field.starts_with("request_id") {
+        true => format!("header.{field}"),
+        false => field.to_owned(),
+    };
+    renamed(refused, named)
+}
+
+/// The same refusal with other names of its fields; `own` is also given what is said of each, which begins with its name.
+fn renamed(refused: Status, own: impl Fn(&str) -> String) -> Status {
     let mut details = refused.get_error_details();
     if let Some(info) = details.error_info()
         && let Some(field) = info.metadata.get("field")
@@ -119,7 +123,7 @@ pub(crate) fn unnested(refused: Status) -> Status {
         let own: Vec<_> = own.collect();
         details.set_bad_request(own);
     }
-    let message: Vec<_> = refused.message().split("; ").map(own).collect();
+    let message: Vec<_> = refused.message().split("; ").map(&own).collect();
     Status::with_error_details(refused.code(), message.join("; "), details)
 }
 
@@ -128,6 +132,12 @@ pub(crate) fn too_many_rows(field: &str, most: usize, most_bytes: usize) -> Stat
     let says =
         format!("must not be more than {most}, nor more than {} MiB of them", most_bytes >> 20);
     bad(field, ErrorReason::TooManyRows, says)
+}
+
+/// Others are being taken in.
+pub(crate) fn too_many_imports(waited: Duration) -> Status {
+    let message = format!("another import was under way for {waited:?}; try again");
+    refuse(Code::Unavailable, ErrorReason::TooManyImports, message, [])
 }
 
 /// There is no such import, or not any more.
@@ -244,8 +254,8 @@ impl From<NotSubmitted> for Status {
                 bad(FIELD, ErrorReason::ReceiptBeforePeriod, says)
             }
             NotSubmitted::Blocked(findings) => {
-                let findings = findings.into_iter().take(MOST_TOLD);
-                let violations = findings.map(|finding| (finding.field, finding.message));
+                let violations =
+                    findings.into_iter().map(|finding| (finding.field, finding.message));
                 let reason = ErrorReason::BlockingFindings;
                 field_violations(Code::FailedPrecondition, reason, violations.collect())
             }
@@ -269,6 +279,15 @@ impl From<store::Error> for Status {
             store::Error::NoAttachment(name) => {
                 let metadata = [("attachment", name.to_string())];
                 return refuse(Code::NotFound, ErrorReason::AttachmentNotFound, says, metadata);
+            }
+            store::Error::NoArrival(name) => {
+                let metadata = [("arrival", name.to_string())];
+                return refuse(Code::NotFound, ErrorReason::ArrivalNotFound, says, metadata);
+            }
+            store::Error::ArrivalFixed(name, report) => {
+                let metadata = [("arrival", name.to_string()), ("report", report.to_string())];
+                let reason = ErrorReason::ArrivalFixed;
+                return refuse(Code::FailedPrecondition, reason, says, metadata);
             }
             overtaken @ store::Error::Overtaken => {
                 return unavailable("keeping what has changed meanwhile", &overtaken);
@@ -343,8 +362,13 @@ impl From<blobs::NotReceived<Status>> for Status {
                 bad("chunk", ErrorReason::MediaTypeRefused, why)
             }
             NotReceived::NotTaken(error @ NotTaken::Secrecy(_)) => secret("chunk", error),
+            NotReceived::Full => refuse(Code::Unavailable, ErrorReason::TooManyUploads, says, []),
             NotReceived::NotTaken(NotTaken::Unreadable(cause)) | NotReceived::Unwritable(cause) => {
-                internal("taking in a file", &cause)
+                const DOING: &str = "taking in a file";
+                match cause.kind() {
+                    ErrorKind::StorageFull => unavailable(DOING, &cause),
+                    _ => internal(DOING, &cause),
+                }
             }
         }
     }

@@ -24,6 +24,7 @@ use dunghan_proto::submission::intake_service_server::IntakeServiceServer;
 use dunghan_proto::submission::submission_service_server::SubmissionServiceServer;
 
 pub use config::{Attachments, Config};
+pub use convert::receipt::signed_receipt;
 
 use crate::domain::form::Forms;
 use crate::store::{Migrations, Store};
@@ -50,9 +51,11 @@ impl Spec for Submission {
             store: Store::new(start.database.clone()),
             blobs: blobs.clone(),
             clock: start.clock.clone(),
+            let_alone: jobs::LET_ALONE,
             bell: Arc::default(),
         };
         let stopping = start.stopping.clone();
+        let (clock, store) = (start.clock.clone(), Store::new(start.database.clone()));
         let service = service::Service {
             units: start.units(),
             forms: service::CurrentForms::new(Forms::compiled_in()?),
@@ -62,8 +65,10 @@ impl Spec for Submission {
             clock: start.clock,
             blobs: blobs.clone(),
             collector: collector.clone(),
+            imports: service::Turns::default(),
         };
-        let (collecting_stops, looking_stops) = (stopping.clone(), stopping);
+        let (collecting_stops, looking_stops) = (stopping.clone(), stopping.clone());
+        let forgetting = move || jobs::forget_until(store.clone(), clock.clone(), stopping.clone());
         let collecting = move || jobs::collect_until(collector.clone(), collecting_stops.clone());
         let looking = move || jobs::look_until(blobs.clone(), there.clone(), looking_stops.clone());
         let reports = SubmissionServiceServer::new(service.clone())
@@ -84,7 +89,8 @@ impl Spec for Submission {
             .service(attachments)
             .service(intake)
             .job(collecting)
-            .job(looking))
+            .job(looking)
+            .job(forgetting))
     }
 }
 

@@ -4,12 +4,13 @@ mod attachment;
 mod form;
 mod intake;
 mod receipt;
+mod stream;
 mod submission;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use dunghan_calendar::{Clock, zone};
+use dunghan_calendar::{Clock, Period, zone};
 use dunghan_events::Units;
 use dunghan_hierarchy::{Hierarchy, UnitId};
 use dunghan_proto::compliance::GetRegimeRequest;
@@ -37,14 +38,15 @@ use crate::store::{Error, Reply, ReportFilter, ReportKey, Store, Visible};
 pub(crate) use receipt::Receipts;
 
 pub(crate) use form::CurrentForms;
+pub(crate) use intake::Turns;
 
 const MOST_AT_ONCE: usize = 1000;
 /// Clients take 4 MiB unless told otherwise: a page of long reports ends earlier.
 const LARGEST_PAGE_BYTES: usize = 3 * 1024 * 1024;
-/// Whole reports read at once: one with the longest texts has some 14 MB.
+/// Whole reports read at once: one with the longest texts has some 20 MB.
 const MOST_WHOLE: usize = 10;
-/// Figures times rules that are checked in a millisecond or so.
-const MOST_CHECKED_HERE: usize = 10_000;
+/// Figures times rules and figures, for some are held against each other, that are checked in a millisecond or so.
+const MOST_CHECKED_HERE: usize = 30_000;
 
 /// Why nothing came of a request.
 enum Failed {
@@ -86,6 +88,7 @@ pub(crate) struct Service {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) blobs: Blobs,
     pub(crate) collector: Collector,
+    pub(crate) imports: Turns,
 }
 
 fn request_key<M: prost::Message>(
@@ -173,17 +176,12 @@ impl Service {
         asked: &Asked,
         form: &Form,
     ) -> Result<Vec<Earlier>, Status> {
-        let mut periods = Vec::new();
-        if form.needs(Source::Previous) {
-            periods.extend(History::before(asked.period));
+        let periods = compared_with(asked, form);
+        if periods.is_empty() {
+            return Ok(Vec::new());
         }
-        if form.needs(Source::Year) {
-            periods.extend(History::year_so_far(asked.period));
-        }
-        match periods.as_slice() {
-            [] => Ok(Vec::new()),
-            periods => Ok(self.store.report_earlier(unit, &asked.regime, periods).await?),
-        }
+        let mut earlier = self.store.report_earlier(&[unit], &asked.regime, &periods).await?;
+        Ok(earlier.remove(&unit).unwrap_or_default())
     }
 
     /// Checks a report; on a thread of its own where it has so much to check that others would wait.
@@ -192,7 +190,7 @@ impl Service {
         basis: Basis,
         check: impl FnOnce(&Basis) -> T + Send + 'static,
     ) -> Result<T, Status> {
-        if figures * (1 + basis.form.rules().len()) <= MOST_CHECKED_HERE {
+        if figures * (figures + basis.form.rules().len()) <= MOST_CHECKED_HERE {
             return Ok(check(&basis));
         }
         let checked = tokio::task::spawn_blocking(move || check(&basis)).await;
@@ -336,7 +334,8 @@ impl Service {
         let nil = async |mut report: Report, is_new: bool| {
             // No rule asks anything of it.
             let (form, now) = (self.form(&report.asked.form).await?, self.clock.now());
-            let content = changes.clone().apply(Content::default());
+            let files = report.content.files.clone();
+            let content = changes.clone().apply(Content { files, ..Content::default() });
             let asserted = asserted.clone();
             let as_nil = Report { content: content.clone(), ..report.clone() };
             if is_new || as_nil.document_keys() != report.document_keys() {
@@ -475,6 +474,18 @@ impl Service {
     }
 }
 
+/// The earlier periods that the rules of a form ask for.
+fn compared_with(asked: &Asked, form: &Form) -> Vec<Period> {
+    let mut periods = Vec::new();
+    if form.needs(Source::Previous) {
+        periods.extend(History::before(asked.period));
+    }
+    if form.needs(Source::Year) {
+        periods.extend(History::year_so_far(asked.period));
+    }
+    periods
+}
+
 /// What a regime asks of a unit, and by which form, if the draft answers to that.
 ///
 /// Errors: those of CreateReport about the regime, the period, the unit, the figures and the agency that hands over.
@@ -503,7 +514,7 @@ fn asked(
     must_be_in_use(&form)?;
     draft.changes.must_suit(&form)?;
     must_name_its_agency(&draft.changes, unit, cut_off, hierarchy)?;
-    let receivers = regime.received_by(unit, cut_off, hierarchy);
+    let receivers = regime.received_by(unit, cut_off, hierarchy).into_iter().collect();
     Ok((Asked { receivers, ..asked }, form))
 }
 

@@ -17,6 +17,7 @@ use dunghan_store::{Answered, Database, RequestKey, Sql, Write};
 use sea_orm::{Condition, DbErr, EntityTrait as _, SqlErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
+use crate::domain::arrival::ArrivalName;
 use crate::domain::attachment::{AttachmentName, NotAttached};
 use crate::domain::report::{
     Act, AlreadySubmitted, Deed, NotHandedOver, Received, Report, ReportName, Stage,
@@ -102,6 +103,12 @@ pub enum Error {
     /// It has no such file.
     #[error("{0} does not exist")]
     NoAttachment(AttachmentName),
+    /// Nothing of that name arrived.
+    #[error("{0} does not exist")]
+    NoArrival(ArrivalName),
+    /// A receive time rests on what arrived.
+    #[error("{0} is when {1} was received")]
+    ArrivalFixed(ArrivalName, ReportName),
     /// There is a form of that name.
     #[error("there is a form {0}")]
     FormExists(String),
@@ -219,7 +226,7 @@ impl Store {
                 if report.content.nil && report.content.files.is_empty() {
                     // It may have taken the place of a draft with files.
                     let (version, now) = (report.version, report.update_time);
-                    attachment_row::detach_all(write, name.report, version, now).await?;
+                    attachment_row::detach(write, name.report, None, version, now).await?;
                 }
                 tell(write, report, event, reply).await
             })
@@ -282,6 +289,11 @@ impl Store {
         let mut acts = act_row::list(reader, report, from..until, with_reports, limit).await?;
         acts.extend(stands.filter(|act| acts.len() < limit && from <= act.version));
         Ok(acts)
+    }
+
+    /// Who handed over a report before what stands, as of when it was read.
+    pub async fn report_submitters(&self, report: &Report) -> Result<Vec<String>, Error> {
+        Ok(act_row::submitters(self.database.reader(), report).await?)
     }
 
     /// A report, as of when it was read, as its revision of that number was handed over.

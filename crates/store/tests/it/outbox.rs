@@ -110,6 +110,25 @@ async fn events_are_read_in_the_order_in_which_they_were_written_from_any_positi
     }
 }
 
+#[tokio::test]
+async fn many_events_of_one_transaction_are_read_in_their_order() {
+    for engine in ENGINES {
+        let (database, _place) = open(engine).await;
+        // More than one statement writes.
+        let payloads: Vec<u8> = (0..=250).chain(0..=250).collect();
+        let written: Result<(), DbErr> = database
+            .write(async |write| {
+                write.append_all(Vec::new()).await?;
+                write.append_all(payloads.iter().copied().map(event).collect()).await
+            })
+            .await;
+        written.unwrap();
+        let all = database.events_after(Position::default(), 1000).await.unwrap();
+        let read: Vec<_> = all.iter().map(|one| one.payload[0]).collect();
+        assert_eq!(read, payloads, "{engine:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_draws_a_number_first_and_commits_last_is_neither_skipped_nor_handed_out_early() {
     let (database, _place) = open(Engine::Postgres).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use dunghan_store::{Database, Error, Location, NewEvent, Position, back_up, take_into_use};
-use dunghan_testkit::{Engine, Place};
+use dunghan_testkit::{ENGINES, Engine, Place};
 use sea_orm::{ConnectionTrait as _, DbErr, Statement};
 use sea_orm_migration::MigratorTrait as _;
 use tokio::task::JoinSet;
@@ -89,6 +89,44 @@ async fn after_a_restore_to_an_earlier_moment_readers_from_later_get_what_is_new
     database.migrate::<Migrations>().await.unwrap();
     append(&database, 2).await;
     assert_eq!(payloads_after(&database, ahead).await, [2]);
+}
+
+#[tokio::test]
+async fn a_history_is_one_database_s_own_and_stays_while_that_is_not_restored() {
+    for engine in ENGINES {
+        let (database, place) = open(engine).await;
+        let history = database.history().await.unwrap();
+        append(&database, 1).await;
+        let again = Database::open(&place.location, "testing").await.unwrap();
+        again.migrate::<Migrations>().await.unwrap();
+        assert_eq!(again.history().await.unwrap(), history, "in every process");
+        let (other, _other) = open(engine).await;
+        assert_ne!(other.history().await.unwrap(), history);
+    }
+}
+
+#[tokio::test]
+async fn a_database_whose_tables_were_put_back_has_another_history() {
+    let (database, _place) = open(Engine::Postgres).await;
+    let history = database.history().await.unwrap();
+    // As a dump does that is restored over what it was made of.
+    execute(
+        &database,
+        "ALTER TABLE outbox_era RENAME TO old; CREATE TABLE outbox_era AS SELECT * FROM old",
+    )
+    .await;
+    assert_ne!(database.history().await.unwrap(), history);
+
+    let (database, place) = open(Engine::Sqlite).await;
+    let copied = Place::new(Engine::Sqlite).await;
+    let (Location::Sqlite(from), Location::Sqlite(to)) = (&place.location, &copied.location) else {
+        unreachable!()
+    };
+    let (from, to) = (from.join("testing.db"), to.join("testing.db"));
+    back_up(&from, &to).await.unwrap();
+    take_into_use(&to).await.unwrap();
+    let copy = Database::open(&copied.location, "testing").await.unwrap();
+    assert_ne!(copy.history().await.unwrap(), database.history().await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use dunghan_calendar::Period;
 use dunghan_proto::submission::report::State;
 
@@ -22,8 +22,8 @@ pub(crate) struct Reports {
 pub(crate) enum ReportsVerb {
     /// Reports of a unit and of all below it, the last created first
     List {
-        /// The unit; without one, everything the token may read
-        #[arg(long, value_name = "UNIT")]
+        /// The unit: its code, CODE:DATE, SCHEME/CODE or units/UUID; without one,
+        /// everything the token may read
         unit: Option<UnitRef>,
         /// Only under this regime
         #[arg(long, value_name = "REGIME")]
@@ -100,14 +100,19 @@ pub(crate) enum ReportsVerb {
         text: String,
     },
     /// Accept what was handed over at the next level of review, as whoever
-    /// supervises the unit or the regime
+    /// supervises the unit or the regime; what was read, and nothing else
+    #[command(group = ArgGroup::new("read").required(true).args(["revision", "etag"]))]
     Accept {
         #[command(flatten)]
         which: WhichReport,
         /// For whoever reads it
         #[arg(long, value_name = "TEXT")]
         comment: Option<String>,
-        /// Refuse if the report has changed since this etag was read
+        /// The revision that was read, as `reports show` has it: another one is not
+        /// accepted
+        #[arg(long, value_name = "REVISION", value_parser = clap::value_parser!(i32).range(1..))]
+        revision: Option<i32>,
+        /// The etag that was read: whatever has changed since is not accepted
         #[arg(long, value_name = "ETAG")]
         etag: Option<String>,
     },
@@ -152,17 +157,23 @@ pub(crate) enum ReportsVerb {
     /// JSON on each line, as `reports submit` takes it
     Import {
         /// The file
-        file: PathBuf,
+        #[arg(required_unless_present = "staged")]
+        file: Option<PathBuf>,
         /// The unit below which all of them are, itself included
         #[arg(long, value_name = "UNIT")]
         below: UnitRef,
         /// Hand them over
-        #[arg(long)]
+        #[arg(long, conflicts_with = "staged")]
         submit: bool,
         /// Only say what would come of each line
         #[arg(long)]
         dry_run: bool,
-        /// The date on which units' codes are meant [default: today]
+        /// Apply what a dry run judged: its id. With --dry-run as well: only say
+        /// again what would come of it
+        #[arg(long, value_name = "ID", conflicts_with = "file")]
+        staged: Option<uuid::Uuid>,
+        /// The date on which units' codes are meant, of --below and of the lines
+        /// [default: today]
         #[arg(long, value_name = "DATE", value_parser = input::date)]
         as_of: Option<NaiveDate>,
     },
@@ -203,15 +214,20 @@ pub(crate) enum ReceiptVerb {
         /// Of this revision [default: the one that stands]
         #[arg(long, value_name = "REVISION", value_parser = clap::value_parser!(i32).range(1..))]
         revision: Option<i32>,
-        /// Where to write it [default: standard output]
+        /// Where to write it; nothing that is there is written over
+        /// [default: standard output]
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
     },
     /// Whether a receipt was signed by this installation, and whether the report
-    /// still says the same
+    /// still says the same and counts. Exit code 1 where one of these is not so
     Verify {
         /// The receipt
         file: PathBuf,
+        /// Public keys as `reports receipt keys` prints them: no server is asked,
+        /// and so not whether the report still says the same and counts
+        #[arg(long, value_name = "FILE")]
+        keys: Option<PathBuf>,
     },
     /// The public keys by which receipts are checked elsewhere, as a JWK set
     Keys,
@@ -234,9 +250,6 @@ pub(crate) enum AttachmentsVerb {
         /// The file
         #[arg(long, value_name = "FILE")]
         file: PathBuf,
-        /// The level of secrecy that the document bears, if any: it is refused
-        #[arg(long, value_name = "TEXT", default_value = "")]
-        secrecy: String,
     },
     /// The files of a report, those that were taken off or erased as well
     List {
@@ -297,6 +310,21 @@ pub(crate) enum ArrivalsVerb {
         /// Only what no report is matched with
         #[arg(long)]
         unmatched: bool,
+        /// The date on which the unit's code is meant [default: today]
+        #[arg(long, value_name = "DATE", value_parser = input::date)]
+        as_of: Option<NaiveDate>,
+    },
+    /// Declare void what was noted by mistake: it fits no report, and its number
+    /// can be noted again. What a receive time rests on stays
+    Void {
+        /// Its arrival number; where several years have it, the last one's
+        number: String,
+        /// Who received it
+        #[arg(long, value_name = "UNIT")]
+        unit: UnitRef,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
         /// The date on which the unit's code is meant [default: today]
         #[arg(long, value_name = "DATE", value_parser = input::date)]
         as_of: Option<NaiveDate>,

@@ -16,6 +16,7 @@ const AT_ONCE: usize = 1000;
 
 #[derive(Serialize)]
 struct Arrival {
+    name: String,
     arrival_number: String,
     arrival_time: Option<DateTime<FixedOffset>>,
     sender_agency_code: String,
@@ -25,6 +26,13 @@ struct Arrival {
     document_date: Option<NaiveDate>,
     report: Option<String>,
     fixed_receive_time: bool,
+    /// Reports have this document, and it cannot be said which is meant.
+    ambiguous: bool,
+    author: String,
+    create_time: Option<DateTime<FixedOffset>>,
+    void_time: Option<DateTime<FixedOffset>>,
+    voider: Option<String>,
+    void_reason: Option<String>,
 }
 
 impl From<pb::Arrival> for Arrival {
@@ -39,6 +47,13 @@ impl From<pb::Arrival> for Arrival {
             document_symbol: arrival.document_symbol,
             report: Some(arrival.report).filter(|report| !report.is_empty()),
             fixed_receive_time: arrival.fixed_receive_time,
+            ambiguous: arrival.ambiguous,
+            author: arrival.author,
+            create_time: output::time(arrival.create_time.as_ref()),
+            void_time: output::time(arrival.void_time.as_ref()),
+            voider: Some(arrival.voider).filter(|text| !text.is_empty()),
+            void_reason: Some(arrival.void_reason).filter(|text| !text.is_empty()),
+            name: arrival.name,
         }
     }
 }
@@ -48,6 +63,16 @@ struct Recorded {
     recorded_count: usize,
     unchanged_count: i32,
     arrivals: Vec<Arrival>,
+}
+
+impl Recorded {
+    fn text(&self) -> String {
+        let head = output::pairs(&[
+            ("Arrivals", self.recorded_count.to_string()),
+            ("Noted before", self.unchanged_count.to_string()),
+        ]);
+        format!("{head}\n\n{}", table(&self.arrivals))
+    }
 }
 
 #[derive(Serialize)]
@@ -67,6 +92,8 @@ fn table(arrivals: &[Arrival]) -> String {
     ]);
     for arrival in arrivals {
         let report = match (&arrival.report, arrival.fixed_receive_time) {
+            _ if arrival.void_time.is_some() => "void",
+            (None, _) if arrival.ambiguous => "several fit",
             (None, _) => "none yet",
             (Some(_), true) => "received then",
             (Some(_), false) => "matched",
@@ -111,12 +138,23 @@ pub(super) async fn arrivals(args: Arrivals) -> Result<(), Failure> {
                 unchanged_count: answer.unchanged_count,
                 arrivals: answer.arrivals.into_iter().map(Arrival::from).collect(),
             };
-            output::print(format, &recorded, |recorded| table(&recorded.arrivals))
+            output::print(format, &recorded, Recorded::text)
         }
         ArrivalsVerb::List { unit, unmatched, as_of } => {
             let client = Client::of(&args.client)?;
             let parent = client.unit_name(&unit, as_of).await?;
-            let arrivals = list(&client, parent, unmatched).await?;
+            let arrivals = list(&client, parent, unmatched, |_| false).await?;
+            output::print(format, &List { arrivals }, |list| table(&list.arrivals))
+        }
+        ArrivalsVerb::Void { number, unit, reason, as_of } => {
+            let client = Client::of(&args.client)?;
+            let parent = client.unit_name(&unit, as_of).await?;
+            let meant = |one: &Arrival| one.arrival_number == number && one.void_time.is_none();
+            let found = list(&client, parent, false, meant).await?.into_iter().find(meant);
+            let none = || Failure::Failed(anyhow::anyhow!("nothing arrived at {unit} as {number}"));
+            let request = pb::VoidArrivalRequest { name: found.ok_or_else(none)?.name, reason };
+            let void = client.intake().void_arrival(request).await?.into_inner();
+            let arrivals = vec![Arrival::from(void)];
             output::print(format, &List { arrivals }, |list| table(&list.arrivals))
         }
     }
@@ -134,10 +172,12 @@ fn arrival(row: ArrivalRow) -> pb::Arrival {
     }
 }
 
+/// What arrived at a unit, the last first, to its end or to the page with one that `is_enough`.
 async fn list(
     client: &Client,
     parent: String,
     unmatched_only: bool,
+    is_enough: impl Fn(&Arrival) -> bool,
 ) -> Result<Vec<Arrival>, Failure> {
     let mut request = pb::ListArrivalsRequest {
         parent,
@@ -148,8 +188,9 @@ async fn list(
     let mut all = Vec::new();
     loop {
         let page = client.intake().list_arrivals(request.clone()).await?.into_inner();
+        let before = all.len();
         all.extend(page.arrivals.into_iter().map(Arrival::from));
-        if page.next_page_token.is_empty() {
+        if page.next_page_token.is_empty() || all[before..].iter().any(&is_enough) {
             return Ok(all);
         }
         request.page_token = page.next_page_token;

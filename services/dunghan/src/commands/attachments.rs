@@ -1,5 +1,8 @@
 //! `attachments`: files of reports.
 
+use std::fs::{File, Permissions};
+use std::io::{self, Seek as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -7,19 +10,23 @@ use chrono::{DateTime, FixedOffset};
 use dunghan_proto::submission as pb;
 use dunghan_proto::submission::download_attachment_response::Message as Given;
 use dunghan_proto::submission::upload_attachment_request::{Header, Message};
+use indicatif::ProgressBar;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
 
 use super::reports::named;
 use crate::cli::{Attachments, AttachmentsVerb};
 use crate::client::{Client, PAGE};
 use crate::failure::Failure;
-use crate::input;
 use crate::output::{self, Column, Rows, show_time};
 
 /// Bytes of one message.
 const CHUNK: usize = 256 << 10;
+/// The most bytes of a file.
+const LARGEST: u64 = 50 << 20;
 
 #[derive(Serialize)]
 struct Attachment {
@@ -104,10 +111,10 @@ impl List {
 pub(super) async fn attachments(args: Attachments) -> Result<(), Failure> {
     let format = args.client.output;
     match args.verb {
-        AttachmentsVerb::Add { which, file, secrecy } => {
-            let bytes = input::read(&file)?;
+        AttachmentsVerb::Add { which, file } => {
+            let opened = open(&file)?;
             let (client, parent) = named(&args.client, which).await?;
-            let attachment = upload(&client, parent, &file, bytes, secrecy).await?;
+            let attachment = upload(&client, parent, &file, opened).await?;
             output::print(format, &Attachment::from(attachment), Attachment::text)
         }
         AttachmentsVerb::List { which } => {
@@ -135,34 +142,87 @@ pub(super) async fn attachments(args: Attachments) -> Result<(), Failure> {
     }
 }
 
+/// A file that is to be sent, if it is not larger than any that is taken; what else is wrong with it the server says.
+fn open(file: &Path) -> Result<File, Failure> {
+    let cannot =
+        |e: io::Error| Failure::input(format_args!("{} cannot be read: {e}", file.display()));
+    let opened = File::open(file).map_err(cannot)?;
+    let known = opened.metadata().map_err(cannot)?;
+    if !known.is_file() {
+        return Err(Failure::input(format_args!("{} is no file", file.display())));
+    }
+    if known.len() > LARGEST {
+        let says = format_args!("{} is larger than {} MiB", file.display(), LARGEST >> 20);
+        return Err(Failure::input(says));
+    }
+    Ok(opened)
+}
+
+/// Reads it twice: what is sent first says what all of it is.
 async fn upload(
     client: &Client,
     parent: String,
     file: &Path,
-    bytes: Vec<u8>,
-    secrecy_level: String,
+    mut opened: File,
 ) -> Result<pb::Attachment, Failure> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let cannot = || format!("{} cannot be read", file.display());
+    let reading = move || {
+        let mut hash = Sha256::new();
+        let size = io::copy(&mut opened, &mut hash)?;
+        opened.rewind()?;
+        Ok::<_, io::Error>((opened, size, hash))
+    };
+    let read = tokio::task::spawn_blocking(reading).await.map_err(anyhow::Error::from)?;
+    let (opened, size, hash) = read.with_context(cannot)?;
     let header = Message::Header(Header {
         parent,
         file_name: name,
-        size_bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
-        sha256: format!("{:x}", Sha256::digest(&bytes)),
-        secrecy_level,
+        size_bytes: i64::try_from(size).unwrap_or(i64::MAX),
+        sha256: format!("{:x}", hash.finalize()),
         request_id: uuid::Uuid::new_v4().to_string(),
+        ..Header::default()
     });
-    let bar = output::progress("Bytes", bytes.len());
-    let sent = bar.clone();
-    let chunks: Vec<_> = bytes.chunks(CHUNK).map(<[u8]>::to_vec).collect();
-    let chunks = chunks.into_iter().map(move |chunk| {
-        sent.inc(chunk.len() as u64);
-        Message::Chunk(chunk)
-    });
-    let messages = std::iter::once(header).chain(chunks);
+    let bar = output::progress("Bytes", usize::try_from(size).unwrap_or(usize::MAX));
+    let (broken, mut why) = tokio::sync::oneshot::channel();
+    let chunks = chunks(opened.into(), bar.clone(), broken);
+    let messages = tokio_stream::once(header).chain(chunks);
     let messages = messages.map(|message| pb::UploadAttachmentRequest { message: Some(message) });
-    let answer = client.attachments().upload_attachment(tokio_stream::iter(messages)).await?;
+    let answer = client.attachments().upload_attachment(messages).await;
     bar.finish_and_clear();
-    Ok(answer.into_inner())
+    // The server only knows that less came.
+    if let Ok(error) = why.try_recv() {
+        return Err(anyhow::Error::from(error).context(cannot()).into());
+    }
+    Ok(answer?.into_inner())
+}
+
+/// What a file holds, read as it is sent. Where it cannot be read that ends, and says so to `broken`.
+fn chunks(
+    file: tokio::fs::File,
+    bar: ProgressBar,
+    broken: tokio::sync::oneshot::Sender<io::Error>,
+) -> impl Stream<Item = Message> + Send {
+    let (sender, chunks) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        let mut file = file;
+        loop {
+            let mut chunk = Vec::with_capacity(CHUNK);
+            match (&mut file).take(CHUNK as u64).read_to_end(&mut chunk).await {
+                Ok(0) => return,
+                Ok(read) => bar.inc(read as u64),
+                Err(error) => {
+                    // Whoever waits for it may be gone.
+                    let _ = broken.send(error);
+                    return;
+                }
+            }
+            if sender.send(Message::Chunk(chunk)).await.is_err() {
+                return;
+            }
+        }
+    });
+    ReceiverStream::new(chunks)
 }
 
 async fn list(client: &Client, parent: String) -> Result<Vec<Attachment>, Failure> {
@@ -179,10 +239,11 @@ async fn list(client: &Client, parent: String) -> Result<Vec<Attachment>, Failur
     }
 }
 
-/// Writes to a file of another name first: what has the name is whole.
+/// Writes under no name that stays first: what has the name is whole, and is what the server says that it is.
 async fn download(client: &Client, name: String, file: &Path) -> Result<pb::Attachment, Failure> {
+    let there = || Failure::input(format_args!("{} is there already", file.display()));
     if file.exists() {
-        return Err(Failure::input(format!("{} is there already", file.display())));
+        return Err(there());
     }
     let request = pb::DownloadAttachmentRequest { name };
     let mut stream = client.attachments().download_attachment(request).await?.into_inner();
@@ -190,24 +251,41 @@ async fn download(client: &Client, name: String, file: &Path) -> Result<pb::Atta
     let Some(Given::Attachment(attachment)) = first else {
         return Err(anyhow::anyhow!("the server did not say what it sends").into());
     };
-    let mut partial = file.as_os_str().to_owned();
-    partial.push(".part");
     let cannot = || format!("{} cannot be written", file.display());
-    let mut written = tokio::fs::File::create(&partial).await.with_context(cannot)?;
-    let received = async {
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    // Removed where this ends otherwise than well.
+    let mut partial = tempfile::Builder::new();
+    let partial = partial.permissions(Permissions::from_mode(0o666));
+    let partial = partial.tempfile_in(folder).with_context(cannot)?;
+    let mut written = tokio::fs::File::from_std(partial.reopen().with_context(cannot)?);
+    let receiving = async {
+        let mut hash = Sha256::new();
         while let Some(next) = stream.message().await? {
             if let Some(Given::Chunk(chunk)) = next.message {
+                hash.update(&chunk);
                 written.write_all(&chunk).await.with_context(cannot)?;
             }
         }
         written.sync_all().await.with_context(cannot)?;
-        Ok::<_, Failure>(())
+        Ok::<_, Failure>(format!("{:x}", hash.finalize()))
     };
-    let received = received.await;
-    if let Err(failure) = received {
-        let _ = tokio::fs::remove_file(&partial).await;
-        return Err(failure);
+    let came = tokio::select! {
+        came = receiving => came?,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted.map_err(anyhow::Error::from)?;
+            return Err(anyhow::anyhow!("interrupted: nothing was written").into());
+        }
+    };
+    if came != attachment.sha256 {
+        let says = "what came is not what the server says that it is: nothing was written";
+        return Err(anyhow::anyhow!(says).into());
     }
-    tokio::fs::rename(&partial, file).await.with_context(cannot)?;
+    partial.persist_noclobber(file).map_err(|refused| match refused.error.kind() {
+        io::ErrorKind::AlreadyExists => there(),
+        _ => anyhow::Error::from(refused.error).context(cannot()).into(),
+    })?;
     Ok(attachment)
 }

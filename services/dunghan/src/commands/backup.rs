@@ -112,21 +112,16 @@ fn attached(name: &str) -> Option<&str> {
     one.filter(|_| id.get(..2) == Some(folder)).map(|_| within)
 }
 
-/// The names that attached files have in a backup.
+/// The names that attached files have in a backup. What else is in the folder may be anybody's, and is not looked into.
 fn attachments(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
-    let inner = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
-        inner => inner?,
-    };
-    for inner in inner {
-        let inner = inner?;
-        if !inner.file_type()?.is_dir() {
-            continue;
-        }
-        for file in fs::read_dir(inner.path())? {
-            let (inner, file) = (inner.file_name(), file?.file_name());
-            let name = format!("{ATTACHMENTS}/{}/{}", inner.display(), file.display());
+    for inner in (0..=u8::MAX).map(|byte| format!("{byte:02x}")) {
+        let files = match fs::read_dir(folder.join(&inner)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            files => files?,
+        };
+        for file in files {
+            let name = format!("{ATTACHMENTS}/{inner}/{}", file?.file_name().display());
             // What is still being written has another name.
             names.extend(attached(&name).is_some().then_some(name));
         }
@@ -354,7 +349,7 @@ fn digest(
     loop {
         let read = source.read(&mut buffer)?;
         if read == 0 {
-            let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            let sha256 = format!("{:x}", hash.finalize());
             return Ok(Copied { name, size_bytes, sha256 });
         }
         hash.update(&buffer[..read]);

@@ -203,8 +203,9 @@ impl Form {
     }
 
     fn section(&self, key: &str, display_name: &str) -> String {
-        let mut rows =
-            Rows::new(&[Column::Text("Indicator"), Column::Text("Name"), Column::Text("Is")]);
+        let keys = self.indicators.iter().map(|indicator| indicator.key.as_str());
+        let keys = output::keys("Indicator", keys);
+        let mut rows = Rows::new(&[keys, Column::Text("Name"), Column::Text("Is")]);
         let mut any = false;
         for indicator in self.indicators.iter().filter(|indicator| indicator.section == key) {
             any = true;

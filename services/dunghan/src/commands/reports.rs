@@ -6,7 +6,12 @@ mod receipt;
 mod view;
 
 use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
 
+use anyhow::Context as _;
+use chrono::NaiveDate;
 use dunghan_calendar::{Family, Period};
 use dunghan_proto::submission as pb;
 use dunghan_proto::submission::report::State;
@@ -17,7 +22,9 @@ use crate::client::{Client, PAGE};
 use crate::failure::Failure;
 use crate::input::{self, ReportFile, Target};
 use crate::output;
-use view::{Act, Acts, Changes, List, Report, acts_table, checked, head, show, table, unit_of};
+use view::{
+    Act, Acts, Changes, List, Names, Report, acts_table, checked, head, show, table, unit_of,
+};
 
 pub(super) async fn reports(args: Reports) -> Result<(), Failure> {
     let format = args.client.output;
@@ -93,14 +100,11 @@ pub(super) async fn reports(args: Reports) -> Result<(), Failure> {
             let report = client.submission().update_report(request).await?;
             print(&client, format, report.into_inner(), checked).await
         }
-        ReportsVerb::Accept { which, comment, etag } => {
+        ReportsVerb::Accept { which, comment, revision, etag } => {
             let (client, name) = named(&args.client, which).await?;
             let etag = match etag {
                 Some(etag) => etag,
-                None => {
-                    let request = pb::GetReportRequest { name: name.clone() };
-                    client.submission().get_report(request).await?.into_inner().etag
-                }
+                None => etag_of(&client, &name, revision.unwrap_or_default()).await?,
             };
             let request = pb::AcceptReportRequest {
                 name,
@@ -117,13 +121,24 @@ pub(super) async fn reports(args: Reports) -> Result<(), Failure> {
             output::print(format, &changes, Changes::text)
         }
         ReportsVerb::Receipt { verb } => receipt::receipt(&args.client, verb).await,
-        ReportsVerb::Import { file, below, submit, dry_run, as_of } => {
-            let rows = import::rows(&input::read(&file)?);
-            let rows = input::in_file(&file, rows)?;
-            let client = Client::of(&args.client)?;
-            let below = client.unit_name(&below, as_of).await?;
-            import::import(&client, format, below, rows, submit, dry_run).await
-        }
+        ReportsVerb::Import { file, below, submit, dry_run, staged, as_of } => match (file, staged)
+        {
+            (Some(file), _) => {
+                let rows = import::rows(&input::read(&file)?);
+                let rows = input::in_file(&file, rows)?;
+                let client = Client::of(&args.client)?;
+                let how = import::How { below, as_of, submit, dry_run };
+                import::import(&client, format, rows, how).await
+            }
+            (None, Some(id)) => {
+                let client = Client::of(&args.client)?;
+                let below = client.unit_name(&below, as_of).await?;
+                import::staged(&client, format, format!("{below}/reportImports/{id}"), dry_run)
+                    .await
+            }
+            // The arguments ask for one of both.
+            (None, None) => Ok(()),
+        },
         ReportsVerb::Withdraw { which, reason } => {
             let (client, name) = named(&args.client, which).await?;
             let request = pb::WithdrawReportRequest {
@@ -168,26 +183,45 @@ pub(super) async fn named(
         Target::Of { unit, regime, period } => {
             let parent = client.unit_name(&unit, as_of).await?;
             let none = format!("{unit} has no report under {regime} for {period}");
-            let found = own(&client, parent, regime, period.to_string(), Vec::new()).await?;
+            let (period, unit_only) = (period.to_string(), true);
+            let request =
+                pb::ListReportsRequest { parent, regime, period, unit_only, ..Default::default() };
+            let found = list(&client, request).await?.pop();
             found.ok_or_else(|| Failure::Failed(anyhow::anyhow!(none)))?.name
         }
     };
     Ok((client, name))
 }
 
-/// One report, with the name of the agency that hands it over where people read it.
+/// Writes a text to a new file: what somebody filled in or keeps is not written over.
+fn keep(file: &Path, text: &str) -> Result<(), Failure> {
+    let written = OpenOptions::new().write(true).create_new(true).open(file);
+    let written = written.and_then(|mut file| file.write_all(format!("{text}\n").as_bytes()));
+    Ok(written.with_context(|| format!("{} cannot be written", file.display()))?)
+}
+
+/// One report, with the names of its unit and of the agency that hands it over where people read it.
 async fn print(
     client: &Client,
     format: Format,
     report: pb::Report,
-    text: fn(&Report, String) -> String,
+    text: fn(&Report, &Names) -> String,
 ) -> Result<(), Failure> {
     let report = Report::from(report);
-    let agency = match (format, &report.submitting_unit) {
-        (Format::Table, Some(unit)) => client.label(unit, None).await,
-        _ => String::new(),
-    };
-    output::print(format, &report, |report| text(report, agency))
+    let mut names = Names::default();
+    if format == Format::Table {
+        names.unit = client.label(unit_of(&report), cut_off(&report)).await;
+        if let Some(agency) = &report.submitting_unit {
+            names.agency = client.label(agency, None).await;
+        }
+    }
+    output::print(format, &report, |report| text(report, &names))
+}
+
+/// The cut-off day of its period, on which its unit has the name that it reports under.
+fn cut_off(report: &Report) -> Option<NaiveDate> {
+    let period = report.period.parse::<Period>().ok()?;
+    Some(period.window(Family::Nd09).cut_off)
 }
 
 async fn list(
@@ -224,18 +258,20 @@ async fn acts(client: &Client, report: &str, with_reports: bool) -> Result<Vec<A
     }
 }
 
-/// The unit's own report for one period, not those of units below it.
-async fn own(
-    client: &Client,
-    parent: String,
-    regime: String,
-    period: String,
-    states: Vec<i32>,
-) -> Result<Option<pb::Report>, Failure> {
-    let own = format!("{parent}/");
-    let request = pb::ListReportsRequest { parent, regime, period, states, ..Default::default() };
-    let found = list(client, request).await?;
-    Ok(found.into_iter().find(|report| report.name.starts_with(&own)))
+/// The etag of the revision that was read.
+///
+/// Errors: it is not the one that stands, or nothing is handed over.
+async fn etag_of(client: &Client, name: &str, read: i32) -> Result<String, Failure> {
+    let request = pb::GetReportRequest { name: name.to_owned() };
+    let report = client.submission().get_report(request).await?.into_inner();
+    // While it can be written it is no revision, and the server says so.
+    let editable = matches!(report.state(), State::Draft | State::Returned);
+    if editable || report.revision == read {
+        return Ok(report.etag);
+    }
+    let stands = report.revision;
+    let says = format!("revision {read} was read and revision {stands} stands: read that first");
+    Err(Failure::Failed(anyhow::anyhow!(says)))
 }
 
 /// The names of the units that report, each on the cut-off day of its period.
@@ -246,9 +282,7 @@ async fn units(client: &Client, list: &List) -> HashMap<String, String> {
         if units.contains_key(unit) {
             continue;
         }
-        let period = report.period.parse::<Period>().ok();
-        let as_of = period.map(|period| period.window(Family::Nd09).cut_off);
-        let shown = client.label(unit, as_of).await;
+        let shown = client.label(unit, cut_off(report)).await;
         units.insert(unit.to_owned(), shown);
     }
     units
@@ -267,7 +301,7 @@ async fn draft(client: &Client, file: &ReportFile) -> Result<pb::Report, Failure
     };
     match client.submission().create_report(request).await {
         Ok(draft) => Ok(draft.into_inner()),
-        Err(status) => replace(client, &parent, report, status.into()).await,
+        Err(status) => replace(client, report, status.into()).await,
     }
 }
 
@@ -286,21 +320,21 @@ pub(crate) async fn submit(client: &Client, file: ReportFile) -> Result<pb::Repo
     Ok(client.submission().submit_report(request).await?.into_inner())
 }
 
+/// Writes over the report that is there, where it can still be written; else it was refused for good.
 async fn replace(
     client: &Client,
-    parent: &str,
     report: pb::Report,
     refused: Failure,
 ) -> Result<pb::Report, Failure> {
-    if refused.reason().as_deref() != Some("REPORT_EXISTS") {
+    let there = (refused.reason().as_deref() == Some("REPORT_EXISTS"))
+        .then(|| refused.metadata("report"))
+        .flatten();
+    let Some(name) = there else { return Err(refused) };
+    let there = client.submission().get_report(pb::GetReportRequest { name }).await?.into_inner();
+    if !matches!(there.state(), State::Draft | State::Returned) {
         return Err(refused);
     }
-    let states = vec![State::Draft.into(), State::Returned.into()];
-    let (regime, period) = (report.regime.clone(), report.period.clone());
-    let Some(draft) = own(client, parent.to_owned(), regime, period, states).await? else {
-        return Err(refused);
-    };
-    let report = pb::Report { name: draft.name, etag: draft.etag, ..report };
+    let report = pb::Report { name: there.name, etag: there.etag, ..report };
     let request = pb::UpdateReportRequest { report: Some(report), update_mask: None };
     Ok(client.submission().update_report(request).await?.into_inner())
 }

@@ -17,10 +17,12 @@ use dunghan_proto::events::ListEventsRequest;
 use dunghan_proto::events::event::Payload;
 use dunghan_proto::registry::registry_service_client::RegistryServiceClient;
 use dunghan_proto::submission;
+use dunghan_proto::submission::attachment_service_client::AttachmentServiceClient;
 use dunghan_proto::submission::submission_service_client::SubmissionServiceClient;
 use dunghan_proto::submission::value::Figure;
 use dunghan_store::Location;
 use dunghan_testkit::{Engine, Place, Postgres, binary, eventually, import_row};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tonic::Status;
 
@@ -45,6 +47,11 @@ fn documented(heading: &str) -> String {
 
 /// Runs documented commands, with the documentation's places replaced by those of the test.
 fn operate(heading: &str, places: &[(&str, &Path)], variables: &[(&str, &str)]) {
+    operate_in(Path::new("."), heading, places, variables);
+}
+
+/// The same within a folder, whose own `bin` has the commands that are there.
+fn operate_in(within: &Path, heading: &str, places: &[(&str, &Path)], variables: &[(&str, &str)]) {
     let mut commands = documented(heading);
     for (documented, here) in places {
         assert!(commands.contains(documented), "{heading} does not use {documented}");
@@ -56,7 +63,7 @@ fn operate(heading: &str, places: &[(&str, &Path)], variables: &[(&str, &str)]) 
     let dunghan = PathBuf::from(binary().get_program());
     let outside = std::env::var_os("PATH").unwrap_or_default();
     let mut path = OsString::new();
-    for folder in [dunghan.parent().unwrap(), &postgres] {
+    for folder in [&within.join("bin"), dunghan.parent().unwrap(), &postgres] {
         path.push(folder);
         path.push(":");
     }
@@ -67,7 +74,11 @@ fn operate(heading: &str, places: &[(&str, &Path)], variables: &[(&str, &str)]) 
     outside.filter(|name| name.starts_with("DUNGHAN_")).for_each(|name| {
         shell.env_remove(name);
     });
-    shell.args(["-euc", &commands]).env("PATH", path).envs(variables.iter().copied());
+    shell
+        .current_dir(within)
+        .args(["-euc", &commands])
+        .env("PATH", path)
+        .envs(variables.iter().copied());
     let ran = shell.output().unwrap();
     let said = String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "{commands}\n{said}");
@@ -75,6 +86,11 @@ fn operate(heading: &str, places: &[(&str, &Path)], variables: &[(&str, &str)]) 
 
 /// What commune number `number` reports, begun and handed over.
 async fn submit(client: &Client, number: usize) -> Result<String, Status> {
+    let name = begin(client, number).await?;
+    hand_over(client, name).await
+}
+
+async fn begin(client: &Client, number: usize) -> Result<String, Status> {
     let value = submission::Value {
         indicator: INDICATOR.to_owned(),
         figure: Some(Figure::Count(7)),
@@ -91,9 +107,49 @@ async fn submit(client: &Client, number: usize) -> Result<String, Status> {
     let mut client = SubmissionServiceClient::new(client.0.clone());
     let begin =
         submission::CreateReportRequest { parent, report: Some(report), ..Default::default() };
-    let name = client.create_report(begin).await?.into_inner().name;
+    Ok(client.create_report(begin).await?.into_inner().name)
+}
+
+async fn hand_over(client: &Client, name: String) -> Result<String, Status> {
+    let mut client = SubmissionServiceClient::new(client.0.clone());
     let hand_over = submission::SubmitReportRequest { name, ..Default::default() };
     Ok(client.submit_report(hand_over).await?.into_inner().name)
+}
+
+/// What an attached file holds.
+const ATTACHED: &str = "Danh sách thủ tục.\n";
+
+/// Puts a file on a report, and gives its name.
+async fn attach(client: &Client, report: &str) -> String {
+    use submission::upload_attachment_request::{Header, Message};
+    let header = Header {
+        parent: report.to_owned(),
+        file_name: "Phụ lục.txt".to_owned(),
+        size_bytes: ATTACHED.len().try_into().unwrap(),
+        sha256: format!("{:x}", Sha256::digest(ATTACHED)),
+        ..Header::default()
+    };
+    let messages = [Message::Header(header), Message::Chunk(ATTACHED.into())];
+    let messages = messages.map(|one| submission::UploadAttachmentRequest { message: Some(one) });
+    let mut client = AttachmentServiceClient::new(client.0.clone());
+    let attached = client.upload_attachment(tokio_stream::iter(messages)).await.unwrap();
+    attached.into_inner().name
+}
+
+/// That a file holds what it held.
+async fn is_whole(client: &Client, attachment: &str) {
+    use submission::download_attachment_response::Message;
+    let name = attachment.to_owned();
+    let mut client = AttachmentServiceClient::new(client.0.clone());
+    let request = submission::DownloadAttachmentRequest { name };
+    let mut given = client.download_attachment(request).await.unwrap().into_inner();
+    let mut bytes = Vec::new();
+    while let Some(next) = given.message().await.unwrap() {
+        if let Some(Message::Chunk(chunk)) = next.message {
+            bytes.extend(chunk);
+        }
+    }
+    assert_eq!(String::from_utf8(bytes).unwrap(), ATTACHED);
 }
 
 /// The province, its communes and the regime.
@@ -158,6 +214,8 @@ async fn events_after(client: &Client, position: &str) -> (Vec<String>, String) 
 struct Before {
     acknowledged: Vec<String>,
     standings: BTreeMap<String, pb::Obligation>,
+    /// A file on one of them.
+    attachment: String,
     /// How far somebody had read when all was lost: further than the backup.
     ahead: String,
 }
@@ -165,13 +223,16 @@ struct Before {
 /// Has reports submitted one after another, and `backup` run meanwhile.
 async fn back_up_under_load(client: &Client, backup: impl FnOnce() + Send + 'static) -> Before {
     set_up(client).await;
-    let acknowledged = Arc::new(Mutex::new(Vec::new()));
+    let first = begin(client, 0).await.unwrap();
+    let attachment = attach(client, &first).await;
+    let first = hand_over(client, first).await.unwrap();
+    let acknowledged = Arc::new(Mutex::new(vec![first]));
     let enough = Arc::new(AtomicBool::new(false));
     let writing = tokio::spawn({
         let (client, acknowledged, enough) = (client.clone(), acknowledged.clone(), enough.clone());
         async move {
             // The last one is left for afterwards.
-            for number in 0..COMMUNES - 1 {
+            for number in 1..COMMUNES - 1 {
                 let name = submit(&client, number).await.unwrap();
                 acknowledged.lock().unwrap().push(name);
                 if enough.load(Ordering::Relaxed) {
@@ -190,7 +251,7 @@ async fn back_up_under_load(client: &Client, backup: impl FnOnce() + Send + 'sta
     enough.store(true, Ordering::Relaxed);
     writing.await.unwrap();
     let (_, ahead) = events_after(client, "").await;
-    Before { acknowledged: before, standings, ahead }
+    Before { acknowledged: before, standings, attachment, ahead }
 }
 
 /// That everything is there that was, that the services agree on it, and that they go on.
@@ -198,6 +259,7 @@ async fn nothing_was_lost(client: &Client, before: Before) {
     let there = received(client).await;
     let lost: Vec<_> = before.acknowledged.iter().filter(|name| !there.contains(*name)).collect();
     assert!(lost.is_empty(), "{lost:?}");
+    is_whole(client, &before.attachment).await;
     let now = standings(client).await;
     for (name, stood) in before.standings.iter().filter(|(_, stood)| !stood.report.is_empty()) {
         assert_eq!(&now[name], stood);
@@ -245,6 +307,56 @@ async fn what_was_acknowledged_before_a_backup_of_files_is_there_after_the_resto
     let server = Serving::over(&folder, &args);
     // By the key that was restored: tokens of before hold.
     nothing_was_lost(&Client::of(&server, &data.join("issuer.pem")), before).await;
+}
+
+/// Does to a folder what is asked for of a pod's volume.
+const KUBECTL: &str = r#"#!/bin/bash
+set -eu
+here() { sed -e "s:^dunghan-files\:::" -e "s:/data\b:$POD_DATA:g" <<<"$1"; }
+verb=$1
+shift
+case $verb in
+    apply | wait | scale | delete) exit ;;
+    cp)
+        [ "$1 $2" = '--namespace dunghan' ]
+        cp -r "$(here "$3")" "$(here "$4")" ;;
+    exec)
+        [ "$1 $2 $4" = '--namespace dunghan --' ]
+        shift 4
+        command=()
+        for word; do command+=("$(here "$word")"); done
+        DUNGHAN_DATA_DIR=$POD_DATA "${command[@]}" ;;
+    *) exit 2 ;;
+esac
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pod_held_comes_back_to_its_volume_with_the_attached_files() {
+    let folder = Arc::new(TempDir::new().unwrap());
+    let data = folder.path().join("volume");
+    let args = ["--data-dir", data.to_str().unwrap()];
+    let server = Serving::over(&folder, &args);
+    let client = Client::of(&server, &data.join("issuer.pem"));
+    set_up(&client).await;
+    let report = begin(&client, 0).await.unwrap();
+    let attachment = attach(&client, &report).await;
+    assert!(server.stop().success());
+
+    let kubectl = folder.path().join("bin/kubectl");
+    fs::create_dir(kubectl.parent().unwrap()).unwrap();
+    fs::write(&kubectl, KUBECTL).unwrap();
+    fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755)).unwrap();
+    let variables = [("POD_DATA", data.to_str().unwrap())];
+    let heading = "SQLite in a pod: back up and restore";
+    operate_in(folder.path(), heading, &[], &variables);
+    // What was there was put aside, and something else is there.
+    assert!(data.join("lost/submission.db").exists() && data.join("lost/attachments").exists());
+    fs::remove_dir_all(data.join("lost")).unwrap();
+
+    let server = Serving::over(&folder, &args);
+    let client = Client::of(&server, &data.join("issuer.pem"));
+    is_whole(&client, &attachment).await;
+    hand_over(&client, report).await.unwrap();
 }
 
 /// Whose transactions have the greater numbers, where a dump is restored into another cluster.
@@ -418,6 +530,10 @@ fn attached_files_are_in_a_backup_and_come_back_with_it() {
     for other in [format!("{id}#1"), "notes.txt".to_owned()] {
         fs::write(data.join("5b").join(other), "...").unwrap();
     }
+    // What a new file system has, and only its administrator reads; and whose the files are.
+    fs::create_dir(data.join("lost+found")).unwrap();
+    fs::set_permissions(data.join("lost+found"), fs::Permissions::from_mode(0o000)).unwrap();
+    fs::write(data.join("owner"), "sqlite/1\n").unwrap();
     let ran = run_in(folder.path(), &["backup", "copy"]);
     assert!(ran.table().contains("attachments: 1 files"), "{ran:?}");
     let name = format!("attachments/5b/{id}");

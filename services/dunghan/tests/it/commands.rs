@@ -267,7 +267,7 @@ fn a_report_is_owed_submitted_counted_and_explained() {
     assert!(shown.table().contains("465/550"), "{}", shown.out);
     let none = server.run(&[&["reports", "show", "09430"], of.as_slice()].concat());
     assert_eq!(none.code, Some(1), "{none:?}");
-    assert!(server.run(&["reports", "list", "--unit", "24"]).table().contains("09427 Phường Trí"));
+    assert!(server.run(&["reports", "list", "24"]).table().contains("09427 Phường Trí"));
 
     let of = ["--regime", "cds-thang", "--period", "202605", "--at", "2026-05-20T08:00"];
     let with = |args: &[&'static str]| [args, of.as_slice()].concat();
@@ -352,7 +352,7 @@ fn a_report_is_sent_back_mended_and_taken_back_and_all_of_that_is_told() {
     let again = with("return", &[&why[..], &["--until", "2099-12-31"]].concat());
     assert!(again.err.starts_with("FAILED_PRECONDITION NOT_SUBMITTED: "), "{again:?}");
     let listed = |state| {
-        let list = ["reports", "list", "--unit", "24", "--state", state, "--output", "json"];
+        let list = ["reports", "list", "24", "--state", state, "--output", "json"];
         server.run(&list).json()["reports"].as_array().unwrap().len()
     };
     assert_eq!(["draft", "submitted", "returned"].map(listed), [0, 0, 1]);

@@ -1,6 +1,7 @@
 //! The binary, run as a person runs it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
+mod arrivals;
 mod backup;
 mod bad_files;
 mod bench;

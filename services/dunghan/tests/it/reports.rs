@@ -1,8 +1,14 @@
-//! `dunghan forms`, `reports`, `attachments` and `arrivals`, on 18/05/2026.
+//! `dunghan forms`, `reports` and `attachments`, on 18/05/2026.
 
 use serde_json::{Value, json};
 
-use crate::binary::Serving;
+use crate::binary::{Serving, run_in};
+
+/// As the other regime, but each quarter and with a level of review.
+const REVIEWED: &str = r#"[{"name": "cds-duyet", "display_name": "Báo cáo có duyệt", "legal_basis": "Minh họa",
+    "illustrative": true, "form": "cds-1", "receiving_level": "province", "frequency": "quarter",
+    "working_days_after_cut_off": 3, "review_levels": 1, "debtors": {"levels": ["commune"]},
+    "from_date": "2024-01-01"}]"#;
 
 const OF: [&str; 5] = ["09427", "--regime", "cds-24", "--period", "202605"];
 
@@ -90,6 +96,8 @@ fn a_receipt_is_kept_and_checked_and_one_that_was_altered_is_refused() {
     let get = with(&[&["reports", "receipt", "get"], &OF, &["--file", "receipt.txt"]]);
     let got = server.run(&get);
     assert!(got.table().contains("Phường Trí Quả"), "{}", got.out);
+    let again = server.run(&get);
+    assert_eq!(again.code, Some(1), "a receipt is not written over: {again:?}");
     let verify = ["reports", "receipt", "verify", "receipt.txt", "--output", "json"];
     let verified = server.run(&verify).json();
     assert_eq!((&verified["matches"], &verified["stands"]), (&true.into(), &true.into()));
@@ -103,6 +111,7 @@ fn a_receipt_is_kept_and_checked_and_one_that_was_altered_is_refused() {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.err.contains("RECEIPT_ALTERED"), "{refused:?}");
     let keys = server.run(&["reports", "receipt", "keys"]);
+    server.file("keys.json", &keys.out);
     let keys: Value = serde_json::from_str(&keys.out).unwrap();
     assert_eq!(
         (&keys["keys"][0]["kty"], &keys["keys"][0]["crv"]),
@@ -111,8 +120,64 @@ fn a_receipt_is_kept_and_checked_and_one_that_was_altered_is_refused() {
     // Taken back, it was received all the same, and does not count.
     let withdraw = with(&[&["reports", "withdraw"], &OF, &["--reason", "Nhầm đơn vị."]]);
     server.run(&withdraw).table();
-    let verified = server.run(&verify).json();
-    assert_eq!(verified["stands"], false, "{verified:#}");
+    let verified = server.run(&verify);
+    assert_eq!(verified.code, Some(1), "what does not hold is no success: {verified:?}");
+    assert!(verified.err.contains("does not count as received"), "{verified:?}");
+    let verified: Value = serde_json::from_str(&verified.out).unwrap();
+    assert_eq!((&verified["matches"], &verified["stands"]), (&true.into(), &false.into()));
+
+    // By the keys alone anybody reads it, without a token, and where no server is.
+    let folder = server.file("beside", "").parent().unwrap().to_owned();
+    let by_keys = |receipt, more: &[&str]| {
+        let verify = ["reports", "receipt", "verify", receipt, "--keys", "keys.json"];
+        let nowhere = ["--address", "http://127.0.0.1:9", "--data-dir", "nowhere"];
+        run_in(&folder, &with(&[&verify, &nowhere, more]))
+    };
+    let read = by_keys("receipt.txt", &[]);
+    for shown in ["Phường Trí Quả", "Signed by these keys  yes", "not asked"] {
+        assert!(read.table().contains(shown), "{shown}: {}", read.out);
+    }
+    let read = by_keys("receipt.txt", &["--output", "json"]).json();
+    assert_eq!((&read["revision"], &read["stands"]), (&1.into(), &Value::Null));
+    let refused = by_keys("altered.txt", &[]);
+    assert_eq!((refused.code, refused.out.as_str()), (Some(1), ""), "{refused:?}");
+    assert!(refused.err.contains("was not signed by one of these keys"), "{refused:?}");
+    server.file("keys.json", r#"{"keys": [{"kty": "RSA"}]}"#);
+    let refused = by_keys("receipt.txt", &[]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.err.contains("keys.json: has no key"), "{refused:?}");
+}
+
+#[test]
+fn what_was_not_read_is_not_accepted() {
+    let server = Serving::on_18_may_2026();
+    let file = server.file("reviewed.json", REVIEWED);
+    server.run(&["regimes", "import", file.to_str().unwrap()]).table();
+    let of = ["09427", "--regime", "cds-duyet", "--period", "2026Q1"];
+    let reviewed =
+        |stated: &str| report(stated).replace("cds-24", "cds-duyet").replace("202605", "2026Q1");
+    server.file("first.json", reviewed("84.55"));
+    let first = server.run(&["reports", "submit", "first.json"]);
+    assert!(first.table().contains("Revision  1"), "{}", first.out);
+    // While it is being read, the unit takes it back and hands over something else.
+    server.run(&with(&[&["reports", "withdraw"], &of, &["--reason", "Nhầm."]])).table();
+    server.file("second.json", reviewed("84.54"));
+    server.run(&["reports", "submit", "second.json"]).table();
+
+    let token = server.run(&["token", "--subject", "lan", "--grant", "supervisor@24"]);
+    let accept = |more: &[&str]| {
+        let token = ["--token", token.out.trim()];
+        server.run(&with(&[&["reports", "accept"], &of, more, &token]))
+    };
+    let blind = accept(&[]);
+    assert_eq!(blind.code, Some(2), "{blind:?}");
+    let first = accept(&["--revision", "1"]);
+    assert_eq!(first.code, Some(1), "{first:?}");
+    assert!(first.err.contains("revision 1 was read and revision 2 stands"), "{first:?}");
+    let by_etag = accept(&["--etag", "\"1\""]);
+    assert!(by_etag.err.contains("ETAG_MISMATCH"), "{by_etag:?}");
+    let accepted = accept(&["--revision", "2", "--comment", "Đủ."]);
+    assert!(accepted.table().contains("1 of 1 by lan"), "{}", accepted.out);
 }
 
 #[test]
@@ -125,7 +190,7 @@ fn a_nil_report_says_in_one_call_that_nothing_occurred() {
     assert_eq!(report["document"]["symbol"], "BC-UBND");
     assert_eq!(report["values"], json!([]));
     // The regime asks for no review.
-    let accept = server.run(&with(&[&["reports", "accept"], &OF]));
+    let accept = server.run(&with(&[&["reports", "accept"], &OF, &["--revision", "1"]]));
     assert_eq!(accept.code, Some(1), "{accept:?}");
     assert!(accept.err.contains("NO_REVIEW_ASKED"), "{accept:?}");
 }
@@ -142,12 +207,26 @@ fn files_are_put_on_a_report_fetched_taken_off_and_erased() {
     assert!(added["media_type"].as_str().unwrap().starts_with("text/plain"), "{added:#}");
     let name = added["name"].as_str().unwrap();
     let get = ["attachments", "get", name, "--file", "got.txt"];
+    // Somebody's own, whatever it is called.
+    let part = server.file("got.txt.part", "của tôi");
+    let folder = part.parent().unwrap();
+    let names = || std::fs::read_dir(folder).unwrap().map(|one| one.unwrap().file_name());
+    let before = names().count();
     server.run(&get).table();
-    let got = server.file("beside", "").with_file_name("got.txt");
+    assert_eq!(std::fs::read_to_string(&part).unwrap(), "của tôi");
+    assert_eq!(names().count(), before + 1, "nothing is left but the file");
+    let got = part.with_file_name("got.txt");
     assert_eq!(std::fs::read_to_string(&got).unwrap(), "Danh sách thủ tục.\n");
     let again = server.run(&get);
     assert_eq!(again.code, Some(2), "nothing is written over: {again:?}");
-    let secret = server.run(&with(&[&add, &["--secrecy", "Mật"]]));
+    let large = server.file("large.pdf", "%PDF-");
+    std::fs::File::options().write(true).open(&large).unwrap().set_len((50 << 20) + 1).unwrap();
+    let large = [&["attachments", "add"][..], &OF, &["--file", "large.pdf"]];
+    let large = server.run(&with(&large));
+    assert!(large.code == Some(2) && large.err.contains("larger than 50 MiB"), "{large:?}");
+    server.file("BÁO CÁO (Mật).txt", "Danh sách.\n");
+    let secret = with(&[&["attachments", "add"], &OF, &["--file", "BÁO CÁO (Mật).txt"]]);
+    let secret = server.run(&secret);
     assert!(secret.err.contains("SECRECY_REFUSED"), "{secret:?}");
     server.run(&["attachments", "erase", name, "--reason", "Có dữ liệu cá nhân."]).table();
     let list = server.run(&with(&[&["attachments", "list"], &OF]));
@@ -156,30 +235,133 @@ fn files_are_put_on_a_report_fetched_taken_off_and_erased() {
     assert!(gone.err.contains("ATTACHMENT_ERASED"), "{gone:?}");
 }
 
+/// A report of a unit, on one line.
+fn line(unit: &str, change: impl FnOnce(&mut Value)) -> String {
+    let mut line: Value = serde_json::from_str(&report("84.55")).unwrap();
+    line["unit"] = unit.into();
+    change(&mut line);
+    format!("{line}\n")
+}
+
 #[test]
 fn thousands_of_lines_are_tried_first_and_a_bad_one_is_named_with_its_line() {
+    const MANY: usize = 2000;
     let server = Serving::on_18_may_2026();
-    let line = |unit: &str| {
-        let report: Value = serde_json::from_str(&report("84.55")).unwrap();
-        let mut report = report;
-        report["unit"] = unit.into();
-        report.to_string()
+    let code = |at: usize| format!("x/{at}");
+    let mut units = "scheme,code,name,type,parent_code,parent_scheme,level\n".to_owned();
+    for at in 1..=MANY {
+        units += &format!("x,{at},Xã Số {at},xa,24,nso,commune\n");
+    }
+    server.file("many.csv", units);
+    server.run(&["units", "import", "many.csv"]).table();
+    let good: Vec<_> = (1..=MANY).map(|at| line(&code(at), |_| {})).collect();
+    server.file("all.jsonl", good.concat());
+    let mut bad = good.clone();
+    bad[6] = line(&code(7), |one| one["values"][0]["indicator"] = "nothing_like_it".into());
+    bad[1499] = line(&code(1500), |one| one["values"][1]["ratio"]["numerator"] = 551.into());
+    bad[1999] = good[0].clone();
+    server.file("bad.jsonl", bad.concat());
+
+    // What the server refuses: each with its line, and as JSON each row.
+    let import = |file, more: &[&str]| {
+        server.run(&with(&[&["reports", "import", file, "--below", "24", "--submit"], more]))
     };
-    server.file("all.jsonl", format!("{}\n{}\n", line("09427"), line("09430")));
-    let import = ["reports", "import", "all.jsonl", "--below", "24", "--submit"];
-    let json = ["--output", "json"];
-    let tried = server.run(&with(&[&import, &["--dry-run"], &json])).json();
-    assert_eq!((&tried["state"], &tried["created_count"]), (&"STAGED".into(), &2.into()));
-    let none = server.run(&["reports", "list", "--unit", "24", "--output", "json"]).json();
-    assert_eq!(none["reports"], json!([]));
-    let done = server.run(&with(&[&import, &json])).json();
-    assert_eq!((&done["state"], &done["submitted_count"]), (&"COMMITTED".into(), &2.into()));
-    let again = server.run(&with(&[&import, &json])).json();
-    assert_eq!(again["unchanged_count"], 2, "{again:#}");
-    server.file("bad.jsonl", format!("{}\n{{\"unit\": 3}}\n", line("09430")));
-    let bad = server.run(&["reports", "import", "bad.jsonl", "--below", "24"]);
+    for dry_run in [&["--dry-run"][..], &[]] {
+        let refused = import("bad.jsonl", dry_run);
+        assert_eq!((refused.code, refused.out.as_str()), (Some(2), ""), "{refused:?}");
+        let lines: Vec<_> = refused.err.lines().collect();
+        let begins =
+            ["line 7, ", "line 1500, ", "line 2000, unit: ", "3 of 2000 reports are refused"];
+        assert_eq!(lines.len(), begins.len(), "{lines:#?}");
+        for (line, begin) in lines.iter().zip(begins) {
+            assert!(line.starts_with(begin), "{line}");
+        }
+    }
+    let refused = import("bad.jsonl", &["--output", "json"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+    let told: Value = serde_json::from_str(&refused.out).unwrap();
+    assert_eq!((&told["state"], &told["refused_count"]), (&"REFUSED".into(), &3.into()));
+    let rows = told["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), MANY);
+    let reasons = [6, 1499, 1999].map(|at| rows[at]["refusal"]["reason"].as_str().unwrap());
+    assert_eq!(reasons, ["UNKNOWN_INDICATOR", "PART_EXCEEDS_WHOLE", "DUPLICATE_ROW"]);
+
+    // What was tried is applied as it is, by the command that the dry run prints.
+    let tried = import("all.jsonl", &["--dry-run"]);
+    assert!(tried.table().contains("tried only"), "{}", tried.out);
+    let list = ["reports", "list", "24", "--output", "json"];
+    assert_eq!(server.run(&list).json()["reports"], json!([]));
+    let (_, command) = tried.out.split_once("  dunghan ").unwrap();
+    let command: Vec<_> = command.split_whitespace().filter(|word| *word != "\\").collect();
+    let again = server.run(&with(&[&command, &["--dry-run", "--output", "json"]])).json();
+    assert_eq!((&again["state"], &again["created_count"]), (&"STAGED".into(), &MANY.into()));
+    let done = server.run(&with(&[&command, &["--output", "json"]])).json();
+    assert_eq!((&done["state"], &done["submitted_count"]), (&"COMMITTED".into(), &MANY.into()));
+    let again = import("all.jsonl", &["--output", "json"]).json();
+    assert_eq!(again["unchanged_count"], MANY, "{}", again["state"]);
+}
+
+#[test]
+fn lines_that_do_not_read_or_name_no_unit_are_all_told_before_anything_is_sent() {
+    let server = Serving::on_18_may_2026();
+    let import = ["reports", "import", "bad.jsonl", "--below", "24"];
+    server.file("bad.jsonl", format!("{}{{\"unit\": 3}}\n[]\n", line("09430", |_| {})));
+    let bad = server.run(&import);
     assert_eq!(bad.code, Some(2), "{bad:?}");
-    assert!(bad.err.contains("line 2"), "{bad:?}");
+    assert!(bad.err.contains("line 2") && bad.err.contains("line 3"), "{bad:?}");
+    let agency = |one: &mut Value| one["submitting_unit"] = "99998".into();
+    let lines = [line("99999", |_| {}), line("09427", agency), line("99999", |_| {})];
+    server.file("bad.jsonl", lines.concat());
+    let bad = server.run(&import);
+    assert_eq!(bad.code, Some(2), "{bad:?}");
+    let begins = ["line 1, unit: ", "line 2, submitting_unit: ", "line 3, unit: "];
+    let lines: Vec<_> = bad.err.lines().collect();
+    assert_eq!(lines.len(), begins.len(), "{lines:#?}");
+    for (line, begin) in lines.iter().zip(begins) {
+        assert!(line.starts_with(begin), "{line}");
+    }
+}
+
+#[test]
+fn codes_of_imported_lines_are_meant_on_the_date_that_is_given() {
+    let server = Serving::on_18_may_2026();
+    // The code 27787 was one commune's until the reform, and is another's since.
+    let units = "code,name,type,parent_code,level,valid_from,valid_through\n\
+        27787,Phường 1,phuong,24,commune,,2025-06-30\n\
+        27787,Phường Kiến Tường,phuong,24,commune,2025-07-01,\n";
+    server.file("reused.csv", units);
+    server.run(&["units", "import", "reused.csv"]).table();
+    let file = server.file("2024.json", REVIEWED);
+    server.run(&["regimes", "import", file.to_str().unwrap()]).table();
+    let of_2024 = |one: &mut Value| {
+        one["regime"] = "cds-duyet".into();
+        one["period"] = "2024Q3".into();
+    };
+    let agency = |one: &mut Value| {
+        of_2024(one);
+        one["submitting_unit"] = "27787".into();
+    };
+    server.file("2024.jsonl", line("27787", of_2024));
+    let import = |more: &[&str]| {
+        let import = ["reports", "import", "2024.jsonl", "--below", "24", "--output", "json"];
+        server.run(&with(&[&import, more]))
+    };
+    let unit = |date| {
+        let show = ["units", "show", "27787", "--as-of", date, "--output", "json"];
+        server.run(&show).json()["name"].clone()
+    };
+    assert_ne!(unit("2024-09-14"), unit("2026-05-18"));
+    let done = import(&["--as-of", "2024-09-14"]).json();
+    assert_eq!(done["rows"][0]["unit"], unit("2024-09-14"), "{done:#}");
+    // Today the code is the other's, which did not exist then; and what the line says itself comes first.
+    assert_eq!(import(&[]).code, Some(2));
+    server.file("2024.jsonl", line("27787:2024-09-14", of_2024));
+    let same = import(&[]).json();
+    assert_eq!(same["unchanged_count"], 1, "{same:#}");
+    // The agency's code too is meant on that date: it is the unit itself, and so none of its agencies.
+    server.file("2024.jsonl", line("27787", agency));
+    let told: Value = serde_json::from_str(&import(&["--as-of", "2024-09-14"]).out).unwrap();
+    assert_eq!(told["rows"][0]["refusal"]["reason"], "NOT_ITS_AGENCY", "{told:#}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! A file is what somebody else made: nothing in it is believed, none of it is held in memory as a whole, and what unpacks to
 //! too much is refused.
 
+use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use csv::ReaderBuilder;
@@ -10,7 +11,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use zip::ZipArchive;
 
-use crate::domain::attachment::{is_secrecy_stamp, name_bears_secrecy};
+use crate::domain::attachment::{Mark, is_secrecy_stamp, name_bears_secrecy, secrecy_mark};
 
 const PDF: &str = "application/pdf";
 const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
@@ -55,6 +56,8 @@ const RATIO_FROM: u64 = 1 << 20;
 const LONGEST_EVENT: u64 = 1 << 20;
 /// Elements within elements.
 const DEEPEST: usize = 1000;
+/// The most cells of a sheet that are looked at for being a stamp.
+const MOST_STAMPS: usize = 10_000;
 /// Longer than any stamp.
 const LONGEST_LINE: usize = 256;
 /// How much of a text is looked at for whether it is a table.
@@ -147,16 +150,20 @@ fn packed(mut file: impl Read + Seek) -> Result<&'static str, NotTaken> {
     }
     if let Some(at) = archive.index_for_name("[Content_Types].xml") {
         let (main, office) = content_types(Part::open(&mut archive, at, &mut left)?)?;
-        if office == DOCX {
-            few(DOCX)?;
-            let names = archive.file_names().collect::<Result<Vec<_>, _>>().map_err(damaged)?;
-            let names = names.into_iter().filter(|name| *name == main || beside_the_text(name));
-            for name in names.map(String::from).collect::<Vec<_>>() {
-                let Some(at) = archive.index_for_name(&name) else { continue };
-                must_bear_no_stamp(&name, Part::open(&mut archive, at, &mut left)?)?;
+        few(office)?;
+        let names = archive.file_names().collect::<Result<Vec<_>, _>>().map_err(damaged)?;
+        let names: Vec<_> = names.into_iter().map(String::from).collect();
+        match office {
+            DOCX => {
+                for name in names.iter().filter(|name| **name == main || beside_the_text(name)) {
+                    let Some(at) = archive.index_for_name(name) else { continue };
+                    must_bear_no_stamp(name, Part::open(&mut archive, at, &mut left)?)?;
+                }
             }
+            XLSX => must_have_no_stamped_cell(&mut archive, &names, &mut left)?,
+            _ => {}
         }
-        return few(office);
+        return Ok(office);
     }
     for name in archive.file_names() {
         let name = name.map_err(damaged)?;
@@ -206,6 +213,11 @@ struct Part<'a, R: Read> {
     most: u64,
 }
 
+/// How much a part of a document may unpack to that takes so much packed.
+fn most_of(packed: u64) -> u64 {
+    packed.saturating_mul(MOST_RATIO).max(RATIO_FROM)
+}
+
 impl<'a> Part<'a, Box<dyn Read + 'a>> {
     fn open<R: Read + Seek>(
         archive: &'a mut ZipArchive<R>,
@@ -213,7 +225,7 @@ impl<'a> Part<'a, Box<dyn Read + 'a>> {
         left: &'a mut u64,
     ) -> Result<BufReader<Self>, NotTaken> {
         let part = archive.by_index(at).map_err(damaged)?;
-        let most = part.compressed_size().saturating_mul(MOST_RATIO).max(RATIO_FROM);
+        let most = most_of(part.compressed_size());
         let inner: Box<dyn Read + 'a> = Box::new(part);
         Ok(BufReader::new(Part { inner, left, run: 0, unpacked: 0, most }))
     }
@@ -301,68 +313,271 @@ impl Line {
         }
     }
 
-    /// Ends the line, and says whether it was a stamp.
-    fn end(&mut self) -> bool {
-        let stamp = !self.long && is_secrecy_stamp(&self.text);
+    /// Ends the line, and says whether it was a level of secrecy.
+    fn end(&mut self) -> Option<Mark> {
+        let mark = if self.long { None } else { secrecy_mark(&self.text) };
         self.text.clear();
         self.long = false;
-        stamp
+        mark
     }
 }
 
-/// No paragraph of a text, nor a line of one, is a stamp. A paragraph can stand in another one: in a box of text.
+/// Levels that were found together. Where there are several, it is a table about them.
+#[derive(Clone, Copy, Default)]
+struct Levels {
+    /// A bit for each.
+    found: u8,
+    stamped: bool,
+}
+
+impl Levels {
+    fn add(&mut self, mark: Mark) {
+        self.found |= 1 << mark.level;
+        self.stamped |= mark.stamped;
+    }
+
+    fn are_several(self) -> bool {
+        self.found.count_ones() > 1
+    }
+}
+
+fn stamped(part: &str) -> NotTaken {
+    NotTaken::Secrecy(format!("a line of {part} says so"))
+}
+
+/// What an event adds to the text around it.
+fn text_of(event: &Event<'_>) -> Result<Option<String>, NotTaken> {
+    Ok(match event {
+        Event::Text(text) => Some(text.xml10_content().into_owned()),
+        Event::CData(text) => Some(text.xml10_content().into_owned()),
+        Event::GeneralRef(reference) => {
+            reference.resolve_char_ref().map_err(damaged)?.map(String::from)
+        }
+        _ => None,
+    })
+}
+
+/// A text that is gone through.
+#[derive(Default)]
+struct Paragraphs {
+    /// A paragraph can stand in another one: in a box of text.
+    open: Vec<Line>,
+    /// Tables in tables, with the levels that stand alone in their cells.
+    tables: Vec<Levels>,
+    /// Of what is in no line that anybody reads: the code of a field, what was deleted.
+    hidden: usize,
+    /// What is written in small letters and shown in capitals.
+    capitals: bool,
+}
+
+impl Paragraphs {
+    fn push(&mut self, text: &str) {
+        let Some(line) = self.open.last_mut().filter(|_| self.hidden == 0) else { return };
+        if self.capitals {
+            text.chars().flat_map(char::to_uppercase).for_each(|c| line.push(c));
+        } else {
+            text.chars().for_each(|c| line.push(c));
+        }
+    }
+
+    /// Ends the line that is being put together, and says whether it was a stamp; in a table that is known at its end.
+    fn end_line(&mut self) -> bool {
+        match (self.open.last_mut().and_then(Line::end), self.tables.last_mut()) {
+            (Some(mark), Some(table)) => table.add(mark),
+            (mark, _) => return mark.is_some_and(|mark| mark.stamped),
+        }
+        false
+    }
+
+    /// Takes in how an element begins, and says whether a stamp ended with that.
+    fn begins(&mut self, tag: &BytesStart<'_>, opens: bool) -> Result<bool, NotTaken> {
+        match tag.local_name().as_ref() {
+            "br" | "cr" | "line-break" => return Ok(self.end_line()),
+            "tab" | "s" => self.push(" "),
+            "r" => self.capitals = false,
+            "caps" | "smallCaps" => {
+                let off = ["w:val", "val"].map(|name| attribute(tag, name));
+                let [said, other] = off;
+                let off = |said: &str| matches!(said, "0" | "false" | "off");
+                self.capitals = !off(&said?) && !off(&other?);
+            }
+            // A watermark, in whatever letters.
+            "textpath" => return Ok(is_secrecy_stamp(&attribute(tag, "string")?.to_uppercase())),
+            "instrText" | "delText" if opens => self.hidden += 1,
+            "p" | "h" if opens => self.open.push(Line::default()),
+            "tbl" | "table" if opens => self.tables.push(Levels::default()),
+            _ => {}
+        }
+        Ok(false)
+    }
+
+    /// Takes in how an element ends, and says whether a stamp ended with that.
+    fn ends(&mut self, name: &str) -> bool {
+        match name {
+            "r" => self.capitals = false,
+            "instrText" | "delText" => self.hidden -= 1,
+            "p" | "h" => {
+                let stamp = self.end_line();
+                self.open.pop();
+                return stamp;
+            }
+            "tbl" | "table" => {
+                let levels = self.tables.pop().unwrap_or_default();
+                return levels.stamped && !levels.are_several();
+            }
+            _ => {}
+        }
+        false
+    }
+}
+
+/// No paragraph of a text, nor a line of one, is a stamp.
 fn must_bear_no_stamp<R: Read>(name: &str, part: BufReader<Part<'_, R>>) -> Result<(), NotTaken> {
-    let mut paragraphs: Vec<Line> = Vec::new();
-    // Of what is in no line that anybody reads: the code of a field, what was deleted.
-    let mut hidden = 0_usize;
-    let is_hidden = |name: &str| matches!(name, "instrText" | "delText");
-    let is_paragraph = |name: &str| matches!(name, "p" | "h");
+    let mut paragraphs = Paragraphs::default();
     each_event(part, |event| {
-        let mut push = |text: &str| {
-            if let Some(line) = paragraphs.last_mut().filter(|_| hidden == 0) {
-                text.chars().for_each(|c| line.push(c));
+        let found = match &event {
+            Event::Start(tag) => paragraphs.begins(tag, true)?,
+            Event::Empty(tag) => paragraphs.begins(tag, false)?,
+            Event::End(tag) => paragraphs.ends(tag.local_name().as_ref()),
+            other => {
+                if let Some(text) = text_of(other)? {
+                    paragraphs.push(&text);
+                }
+                false
             }
         };
-        let stamped = match &event {
-            Event::Start(tag) | Event::Empty(tag) => match tag.local_name().as_ref() {
-                "br" | "cr" | "line-break" => paragraphs.last_mut().is_some_and(Line::end),
-                "tab" | "s" => {
-                    push(" ");
-                    false
-                }
-                name => {
-                    let opens = matches!(event, Event::Start(_));
-                    hidden += usize::from(opens && is_hidden(name));
-                    if opens && is_paragraph(name) {
-                        paragraphs.push(Line::default());
-                    }
-                    false
-                }
-            },
-            Event::End(tag) => {
-                let name = tag.local_name();
-                hidden -= usize::from(is_hidden(name.as_ref()));
-                is_paragraph(name.as_ref())
-                    && paragraphs.pop().is_some_and(|mut paragraph| paragraph.end())
-            }
-            Event::Text(text) => {
-                push(&text.xml10_content());
-                false
-            }
-            Event::CData(text) => {
-                push(&text.xml10_content());
-                false
-            }
-            Event::GeneralRef(reference) => {
-                if let Some(c) = reference.resolve_char_ref().map_err(damaged)? {
-                    push(c.encode_utf8(&mut [0; 4]));
-                }
-                false
-            }
+        if found { Err(stamped(name)) } else { Ok(()) }
+    })
+}
+
+/// No cell of a workbook is a stamp. Of its sheets those are looked into that unpack to what is looked at at all: a large one is
+/// taken all the same.
+fn must_have_no_stamped_cell<R: Read + Seek>(
+    archive: &mut ZipArchive<R>,
+    names: &[String],
+    left: &mut u64,
+) -> Result<(), NotTaken> {
+    const SHARED: &str = "xl/sharedStrings.xml";
+    let mut shared = HashMap::new();
+    if let Some(at) = small(archive, SHARED, *left)? {
+        shared = shared_marks(Part::open(archive, at, left)?)?;
+    }
+    let is_sheet = |name: &&String| name.starts_with("xl/worksheets/") && name.ends_with(".xml");
+    for name in names.iter().filter(is_sheet) {
+        if let Some(at) = small(archive, name, *left)? {
+            must_be_no_stamped_sheet(name, Part::open(archive, at, left)?, &shared)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a part is, if it is there and says that it unpacks to no more than what is left and what it may.
+fn small<R: Read + Seek>(
+    archive: &mut ZipArchive<R>,
+    name: &str,
+    left: u64,
+) -> Result<Option<usize>, NotTaken> {
+    let Some(at) = archive.index_for_name(name) else { return Ok(None) };
+    let part = archive.by_index(at).map_err(damaged)?;
+    Ok((part.size() <= left.min(most_of(part.compressed_size()))).then_some(at))
+}
+
+/// Of the texts that cells share those that are levels, by their numbers.
+fn shared_marks<R: Read>(part: BufReader<Part<'_, R>>) -> Result<HashMap<String, Mark>, NotTaken> {
+    let (mut marks, mut number, mut text) = (HashMap::new(), 0_usize, CellText::default());
+    each_event(part, |event| {
+        text.take_in(&event, &["t"])?;
+        let ends = match &event {
+            Event::End(tag) => tag.local_name().as_ref() == "si",
+            Event::Empty(tag) => tag.local_name().as_ref() == "si",
             _ => false,
         };
-        if stamped { Err(NotTaken::Secrecy(format!("a line of {name} says so"))) } else { Ok(()) }
-    })
+        if ends {
+            if let Some(mark) = text.line.end() {
+                marks.insert(number.to_string(), mark);
+            }
+            number += 1;
+        }
+        Ok(())
+    })?;
+    Ok(marks)
+}
+
+/// What a cell shows while it is put together.
+#[derive(Default)]
+struct CellText {
+    line: Line,
+    within: bool,
+    /// How Chinese characters are read.
+    phonetic: bool,
+}
+
+impl CellText {
+    /// Takes in what stands in elements of these names.
+    fn take_in(&mut self, event: &Event<'_>, names: &[&str]) -> Result<(), NotTaken> {
+        let (name, opens) = match event {
+            Event::Start(tag) => (tag.local_name(), true),
+            Event::End(tag) => (tag.local_name(), false),
+            _ => {
+                if self.within
+                    && !self.phonetic
+                    && let Some(text) = text_of(event)?
+                {
+                    text.chars().for_each(|c| self.line.push(c));
+                }
+                return Ok(());
+            }
+        };
+        if name.as_ref() == "rPh" {
+            self.phonetic = opens;
+        } else if names.contains(&name.as_ref()) {
+            self.within = opens;
+        }
+        Ok(())
+    }
+}
+
+/// A cell that is a level counts where no other cell of its row or its column is another one.
+fn must_be_no_stamped_sheet<R: Read>(
+    name: &str,
+    part: BufReader<Part<'_, R>>,
+    shared: &HashMap<String, Mark>,
+) -> Result<(), NotTaken> {
+    let mut text = CellText::default();
+    let (mut row, mut column, mut kind) = (0_usize, String::new(), String::new());
+    let (mut rows, mut columns) = (HashMap::<_, Levels>::new(), HashMap::<_, Levels>::new());
+    let mut found = Vec::new();
+    each_event(part, |event| {
+        text.take_in(&event, &["t", "v"])?;
+        match &event {
+            Event::Start(tag) => match tag.local_name().as_ref() {
+                "row" => row += 1,
+                "c" => {
+                    let at = attribute(tag, "r")?;
+                    column = at.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+                    kind = attribute(tag, "t")?;
+                }
+                _ => {}
+            },
+            Event::End(tag) if tag.local_name().as_ref() == "c" => {
+                let number = text.line.text.clone();
+                let mark = text.line.end();
+                let mark = if kind == "s" { shared.get(number.trim()).copied() } else { mark };
+                let Some(mark) = mark else { return Ok(()) };
+                rows.entry(row).or_default().add(mark);
+                columns.entry(column.clone()).or_default().add(mark);
+                // The same stamp again says no more.
+                if mark.stamped && found.len() < MOST_STAMPS {
+                    found.push((row, column.clone()));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    let several = |levels: Option<&Levels>| levels.is_some_and(|levels| levels.are_several());
+    let alone = |(row, column): &(_, _)| !several(rows.get(row)) && !several(columns.get(column));
+    if found.iter().any(alone) { Err(stamped(name)) } else { Ok(()) }
 }
 
 /// What is UTF-8 and can be shown: a text, a table of values between commas, or an XML document with a signature.
@@ -443,7 +658,7 @@ impl Scan {
     }
 
     fn end_line(&mut self) -> Result<(), NotTaken> {
-        if self.line.end() {
+        if self.line.end().is_some_and(|mark| mark.stamped) {
             return Err(NotTaken::Secrecy("a line of it says so".to_owned()));
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use sha2::{Digest as _, Sha256};
@@ -57,9 +58,32 @@ pub(crate) enum NotReceived<E> {
     /// The stream broke.
     #[error("the stream broke")]
     Broken(E),
+    /// Others were being taken in for as long as it could wait.
+    #[error("too many files are being taken in; try again")]
+    Full,
     /// It cannot be written here.
     #[error("a file that is taken in cannot be written")]
     Unwritable(#[source] io::Error),
+}
+
+/// Where files are while they are taken in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    free: Arc<Semaphore>,
+    /// How long one is waited for.
+    pub(super) patience: Duration,
+}
+
+impl Places {
+    pub(super) fn new(count: usize, patience: Duration) -> Self {
+        Self { free: Arc::new(Semaphore::new(count)), patience }
+    }
+
+    /// None: none was free for too long.
+    async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        let waited = tokio::time::timeout(self.patience, self.free.clone().acquire_owned()).await;
+        waited.ok()?.ok()
+    }
 }
 
 /// What came so far.
@@ -86,7 +110,7 @@ impl Spool {
 /// Takes a file in, a chunk at a time: the next is asked for once the one before is on the disk.
 pub(super) async fn receive<C, E>(
     folder: &Path,
-    places: Arc<Semaphore>,
+    places: &Places,
     announced: Announced,
     chunks: impl Stream<Item = Result<C, E>>,
 ) -> Result<Received, NotReceived<E>>
@@ -94,7 +118,7 @@ where
     C: AsRef<[u8]> + Send + 'static,
 {
     let unwritable = NotReceived::Unwritable;
-    let place = places.acquire_owned().await.map_err(|e| unwritable(io::Error::other(e)))?;
+    let place = places.take().await.ok_or(NotReceived::Full)?;
     let file = tempfile::tempfile_in(folder).map_err(unwritable)?;
     let mut spool = Spool { file, hash: Sha256::new(), size: 0 };
     let mut chunks = std::pin::pin!(chunks);
@@ -112,7 +136,7 @@ where
         let came = format!("{size} bytes");
         return Err(NotReceived::Length { came, announced: announced.size });
     }
-    let came = hex(hash);
+    let came = format!("{:x}", hash.finalize());
     if came != announced.sha256 {
         return Err(NotReceived::Hash { came, announced: announced.sha256 });
     }
@@ -128,9 +152,4 @@ where
         Err(_) => return Err(NotTaken::Kind("does not open".to_owned()).into()),
     };
     Ok(Received { file, size, media_type, _place: place })
-}
-
-/// In lower-case hexadecimal.
-pub(super) fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,6 +1,9 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use dunghan_calendar::{Clock as _, SystemClock};
 use dunghan_testkit::S3;
 use futures::FutureExt as _;
 use futures::stream;
@@ -26,7 +29,7 @@ fn file(bytes: usize) -> Vec<u8> {
 fn announced(bytes: &[u8]) -> Announced {
     let mut hash = Sha256::new();
     hash.update(bytes);
-    Announced { size: bytes.len() as u64, sha256: spool::hex(hash) }
+    Announced { size: bytes.len() as u64, sha256: format!("{:x}", hash.finalize()) }
 }
 
 fn in_folder(folder: &TempDir) -> Blobs {
@@ -75,7 +78,11 @@ async fn read(blobs: &Blobs, id: Uuid, announced: Announced) -> Result<Vec<u8>, 
 }
 
 async fn listed(blobs: &Blobs) -> Vec<Uuid> {
-    blobs.list().map_ok(|one| one.id).try_collect().await.unwrap()
+    let mut ids = Vec::new();
+    for shelf in blobs.shelves() {
+        ids.extend(blobs.list(&shelf).map_ok(|one| one.id).try_collect::<Vec<_>>().await.unwrap());
+    }
+    ids
 }
 
 /// A blob is what was taken in, and is gone when it was deleted.
@@ -219,6 +226,33 @@ async fn what_comes_otherwise_than_it_was_announced_is_not_received_and_leaves_n
     assert_eq!(left.count(), 0);
 }
 
+#[tokio::test]
+async fn what_finds_no_place_in_time_is_told_so_and_finds_one_once_another_is_done() {
+    let folder = TempDir::new().unwrap();
+    let mut blobs = in_folder(&folder);
+    blobs.places.patience = Duration::ZERO;
+    let mut others = Vec::new();
+    for _ in 0..AT_ONCE {
+        others.push(receive(&blobs, b"x").await);
+    }
+    let late = async || blobs.receive(announced(b"y"), chunks(b"y", &[1])).await;
+    assert!(matches!(late().await, Err(NotReceived::Full)));
+    drop(others.pop());
+    late().await.unwrap();
+    others.clear();
+
+    // Nobody waits for them any more, and half of each has come.
+    let half = || stream::iter([Ok::<_, Never>(b"y")]).chain(stream::pending());
+    let mut going: Vec<_> =
+        (0..AT_ONCE).map(|_| Box::pin(blobs.receive(announced(b"yz"), half()))).collect();
+    for one in &mut going {
+        assert!(futures::poll!(one).is_pending());
+    }
+    assert!(matches!(late().await, Err(NotReceived::Full)));
+    drop(going);
+    late().await.unwrap();
+}
+
 /// A chunk that is counted while it is in memory.
 struct Counted(Vec<u8>, Arc<AtomicUsize>);
 
@@ -341,11 +375,53 @@ async fn what_a_killed_process_left_unfinished_is_removed_once_it_is_old() {
     };
     written(&strange);
     let at = written(&unfinished);
-    assert_eq!(blobs.remove_unfinished(at.into()).await.unwrap(), 0);
+    let mut removed = 0;
+    blobs.remove_unfinished(at.into(), &mut removed).await.unwrap();
+    assert_eq!(removed, 0);
     let later = at + Duration::from_micros(1);
-    assert_eq!(blobs.remove_unfinished(later.into()).await.unwrap(), 1);
+    blobs.remove_unfinished(later.into(), &mut removed).await.unwrap();
+    assert_eq!(removed, 1);
     assert!(!unfinished.exists() && strange.exists());
     assert_eq!(listed(&blobs).await, [id]);
+
+    // One that cannot be removed, because it is no file, keeps none of the others.
+    std::fs::create_dir(&unfinished).unwrap();
+    let other = inner.join(format!("{name}#2"));
+    let (first, last) = (written(&other), at + Duration::from_secs(3600));
+    assert!(first < last);
+    blobs.remove_unfinished(last.into(), &mut removed).await.unwrap_err();
+    assert!(!other.exists() && removed == 2);
+}
+
+#[tokio::test]
+async fn what_else_is_in_the_folder_is_not_looked_into() {
+    let folder = TempDir::new().unwrap();
+    let blobs = in_folder(&folder);
+    let id = Uuid::new_v4();
+    blobs.put(id, receive(&blobs, b"x").await).await.unwrap();
+    let inner = folder.path().join("attachments");
+    // A walk that goes into it comes to no end, as one into another user's folder is refused.
+    std::os::unix::fs::symlink(&inner, inner.join("round")).unwrap();
+    let lost = inner.join("lost+found");
+    std::fs::create_dir(&lost).unwrap();
+    std::fs::set_permissions(&lost, Permissions::from_mode(0o000)).unwrap();
+    assert_eq!(listed(&blobs).await, [id]);
+    blobs.remove_unfinished(SystemClock.now(), &mut 0).await.unwrap();
+}
+
+#[tokio::test]
+async fn whose_the_blobs_are_stands_beside_them() {
+    let (folder, s3) = (TempDir::new().unwrap(), S3::new());
+    for blobs in [in_folder(&folder), in_s3(&s3, "dunghan").unwrap()] {
+        assert_eq!(blobs.owner().await.unwrap(), None);
+        for owner in ["sqlite/1", "postgres/7/00000001/5/16400"] {
+            blobs.be_owned_by(owner).await.unwrap();
+            assert_eq!(blobs.owner().await.unwrap().as_deref(), Some(owner));
+        }
+        assert!(listed(&blobs).await.is_empty());
+        let (now, here) = (blobs.now().await.unwrap(), SystemClock.now());
+        assert!((here - now).abs() < chrono::TimeDelta::minutes(1), "{now} {here}");
+    }
 }
 
 proptest! {

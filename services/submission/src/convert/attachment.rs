@@ -38,10 +38,15 @@ pub(crate) fn upload(header: &Header) -> Result<Upload, Status> {
         };
         problems.add(FILE_NAME, why, error);
     }
-    let size = u64::try_from(header.size_bytes).ok().filter(|size| (1..=LARGEST).contains(size));
-    if size.is_none() {
-        let says = format!("must be from 1 byte to {} MiB", LARGEST >> 20);
-        problems.add("header.size_bytes", ErrorReason::AttachmentTooLarge, says);
+    const SIZE: &str = "header.size_bytes";
+    let size = u64::try_from(header.size_bytes).ok().filter(|size| *size > 0);
+    match size {
+        None => problems.add(SIZE, Common::InvalidField, "must be 1 at least"),
+        Some(size) if size > LARGEST => {
+            let says = format!("must not be more than {} MiB", LARGEST >> 20);
+            problems.add(SIZE, ErrorReason::AttachmentTooLarge, says);
+        }
+        Some(_) => {}
     }
     let sha256 = header.sha256.to_ascii_lowercase();
     if sha256.is_empty() {
@@ -59,7 +64,7 @@ pub(crate) fn upload(header: &Header) -> Result<Upload, Status> {
     if name_bears_secrecy(&file_name) {
         return Err(secret(FILE_NAME, "says that the document bears a level of secrecy"));
     }
-    let size = field::required("header.size_bytes", size)?;
+    let size = field::required(SIZE, size)?;
     Ok(Upload { report, file_name, announced: Announced { size, sha256 } })
 }
 

@@ -7,7 +7,7 @@ use crate::domain::finding::{Discrepancy, Finding, Severity};
 use crate::domain::value::Value;
 use crate::domain::wording;
 
-/// The most letters of a figure that is a text: it stands whole in the report.
+/// The most letters of a quote, and of a figure that is a text: they stand whole in the report.
 const MOST_SHOWN: usize = 200;
 
 pub(super) fn severity_of(severity: Severity) -> pb::finding::Severity {
@@ -51,16 +51,15 @@ pub(super) fn finding_of(finding: &Finding, values: &[Value]) -> pb::Finding {
 }
 
 fn involved_of(at: usize, value: &Value) -> pb::InvolvedValue {
-    let mut figure = wording::figure(value);
-    if let Some((end, _)) = figure.char_indices().nth(MOST_SHOWN) {
-        figure.truncate(end);
-        figure.push('…');
-    }
+    let shown = |text: &str| match text.char_indices().nth(MOST_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    };
     pb::InvolvedValue {
         field: format!("values[{at}]"),
         indicator: value.key.indicator.clone(),
         category: value.key.category.clone(),
-        figure,
-        quote: value.quote.clone(),
+        figure: shown(&wording::figure(value)),
+        quote: shown(&value.quote),
     }
 }

@@ -10,9 +10,10 @@ use dunghan_rpc::field;
 use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+use uuid::Uuid;
 
 use super::{Draft, MOST_NUMBER_BYTES, MOST_PERIOD_BYTES, asserted, draft, regime_id};
-use crate::domain::arrival::{Arrival, DocumentKey};
+use crate::domain::arrival::{Arrival, ArrivalName, DocumentKey};
 use crate::domain::intake::{
     ImportName, ImportState, Outcome, Refusal, ReportImport, Subject, Verdict,
 };
@@ -39,6 +40,8 @@ pub(crate) struct ReadRow {
     pub(crate) number: i32,
     /// Whose report it is, as it names it; empty where that cannot be a name.
     pub(crate) unit: String,
+    /// The same, as far as it is one.
+    pub(crate) whose: Option<UnitId>,
     /// Of which report it is, as far as that reads.
     pub(crate) subject: Option<Subject>,
     /// What it says, or why it does not read.
@@ -58,14 +61,14 @@ pub(crate) struct ToldRow {
 pub(crate) fn read_row(at: usize, content: &[u8]) -> ReadRow {
     let row = Row::decode(content).unwrap_or_default();
     let number = if row.row > 0 { row.row } else { count(at + 1) };
-    let unit: Option<UnitId> = row.unit.parse().ok();
+    let whose: Option<UnitId> = row.unit.parse().ok();
     let name = if row.unit.len() <= MOST_UNIT_BYTES { text(&row.unit) } else { String::default() };
-    let subject = unit.zip(row.report.as_ref()).and_then(|(unit, report)| {
+    let subject = whose.zip(row.report.as_ref()).and_then(|(unit, report)| {
         let period = Some(&report.period).filter(|period| period.len() <= MOST_PERIOD_BYTES)?;
         Some((unit, regime_id(&report.regime)?.to_owned(), period.parse().ok()?))
     });
     let told = told(row).map_err(|status| refusal(&status));
-    ReadRow { number, unit: name, subject, told }
+    ReadRow { number, unit: name, whose, subject, told }
 }
 
 fn told(row: Row) -> Result<ToldRow, Status> {
@@ -180,6 +183,13 @@ pub(crate) fn imported(
     }
 }
 
+/// A field that names an arrival.
+///
+/// Errors: INVALID_ARGUMENT naming the field.
+pub(crate) fn arrival_name(field: &str, name: &str) -> Result<ArrivalName, Status> {
+    name.parse().map_err(|error| bad(field, Common::InvalidField, error))
+}
+
 /// What is wrong with one field of an arrival.
 pub(crate) type Problem = (&'static str, ErrorReason, String);
 
@@ -216,9 +226,14 @@ pub(crate) fn arrival(
     if at.is_none() {
         invalid("arrival_time", "is missing, or is no time from 1900 to 2200");
     }
+    let ahead = at.is_some_and(|at| at > now);
     let date = field::date("", pb.document_date.as_ref()).unwrap_or_default();
     if date.is_none() {
         invalid("document_date", "is missing, or is no date from 1900 to 2200");
+    }
+    if ahead {
+        let says = "lies ahead of the server's clock".to_owned();
+        problems.push(("arrival_time", ErrorReason::ReceiptInFuture, says));
     }
     if problems.is_empty()
         && let (Some(at), Some(document_date)) = (at, date)
@@ -228,6 +243,7 @@ pub(crate) fn arrival(
             let sender = recipient;
             let (author, recorded) = (author.to_owned(), now);
             return Ok(Arrival {
+                id: Uuid::new_v4(),
                 recipient,
                 number,
                 at,
@@ -238,6 +254,7 @@ pub(crate) fn arrival(
                 document_date,
                 author,
                 recorded,
+                voided: None,
             });
         }
         let says = "has no letter or digit in it".to_owned();
@@ -259,7 +276,9 @@ pub(crate) fn arrival_problem(at: usize, (field, reason, says): Problem) -> pb::
 /// An arrival as it stands.
 pub(crate) fn noted_arrival(noted: &NotedArrival) -> pb::Arrival {
     let NotedArrival { arrival, report, fixed, ambiguous } = noted;
+    let voided = arrival.voided.as_ref();
     pb::Arrival {
+        name: arrival.name().to_string(),
         recipient: arrival.recipient.to_string(),
         arrival_number: arrival.number.clone(),
         arrival_time: Some(field::pb_time(arrival.at)),
@@ -273,5 +292,8 @@ pub(crate) fn noted_arrival(noted: &NotedArrival) -> pb::Arrival {
         author: arrival.author.clone(),
         create_time: Some(field::pb_time(arrival.recorded)),
         ambiguous: *ambiguous,
+        void_time: voided.map(|voided| field::pb_time(voided.at)),
+        voider: voided.map(|voided| voided.author.clone()).unwrap_or_default(),
+        void_reason: voided.map(|voided| voided.reason.clone()).unwrap_or_default(),
     }
 }

@@ -2,11 +2,22 @@
 
 use chrono::{DateTime, Utc};
 use dunghan_proto::submission as pb;
-use dunghan_rpc::field;
+use dunghan_rpc::{Jws, JwsKey, NotSigned, field};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::receipt::Received;
 use crate::domain::report::Asked;
+
+/// By which receipts are told from other signed texts.
+const TYPE: &str = "dunghan-receipt+jws";
+
+/// What a receipt says that one of these keys signed: no server is asked. Whether the report still says the same, and counts as
+/// received, it does not tell.
+///
+/// Errors: none of them signed it, or it was altered since.
+pub fn signed_receipt(keys: &[JwsKey], token: &str) -> Result<pb::ReceiptContent, NotSigned> {
+    Said::verified(keys, token).map(pb::ReceiptContent::from)
+}
 
 /// What is signed, in JSON as the contract's JSON has it. What a later program adds is passed over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +57,14 @@ impl Said {
             key_id,
             sign_time: now,
         }
+    }
+
+    pub(crate) fn sign(&self, key: &Jws) -> Result<String, serde_json::Error> {
+        key.sign(TYPE, self)
+    }
+
+    pub(crate) fn verified(keys: &[JwsKey], token: &str) -> Result<Self, NotSigned> {
+        JwsKey::verified(keys, TYPE, token).map(|(said, _)| said)
     }
 
     /// What is to be compared with what is here; none where the name is none.

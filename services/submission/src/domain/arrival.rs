@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use dunghan_calendar::zone;
-use dunghan_hierarchy::UnitId;
+use dunghan_hierarchy::{UnitId, intended};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 use uuid::Uuid;
@@ -54,9 +54,10 @@ impl DocumentKey {
     }
 }
 
-/// Blanks, the form in which letters with marks are written, their case, and the many kinds of hyphens make no difference.
+/// Blanks, the form in which letters with marks are written, letters that converters leave in the place of others, case, and the
+/// many kinds of hyphens make no difference.
 fn folded(text: &str) -> String {
-    let letters = text.nfc().filter(|letter| !letter.is_whitespace());
+    let letters = text.chars().map(intended).nfc().filter(|letter| !letter.is_whitespace());
     let letters = letters.map(|letter| match letter {
         '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
         other => other,
@@ -70,9 +71,42 @@ pub fn keys(unit: UnitId, content: &Content) -> [Option<Uuid>; 2] {
     [Some(key.sent_by(unit)), content.submitting_unit.map(|agency| key.sent_by(agency))]
 }
 
-/// What a recipient calls an arrival: it counts from 1 anew each year.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// `units/{unit}/arrivals/{arrival}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArrivalName {
+    /// Who received it.
+    pub recipient: UnitId,
+    /// Which.
+    pub id: Uuid,
+}
+
+impl std::fmt::Display for ArrivalName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/arrivals/{}", self.recipient, self.id.hyphenated())
+    }
+}
+
+/// A text that is not the name of an arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be units/{{unit}}/arrivals/{{arrival}}")]
+pub struct NotAnArrivalName;
+
+impl std::str::FromStr for ArrivalName {
+    type Err = NotAnArrivalName;
+
+    fn from_str(text: &str) -> Result<Self, NotAnArrivalName> {
+        let (recipient, id) = text.split_once("/arrivals/").ok_or(NotAnArrivalName)?;
+        let recipient = recipient.parse().map_err(|_| NotAnArrivalName)?;
+        let id = Uuid::try_parse(id).map_err(|_| NotAnArrivalName)?;
+        let name = Self { recipient, id };
+        // Uuid reads other spellings too; a name has one.
+        if name.to_string() == text { Ok(name) } else { Err(NotAnArrivalName) }
+    }
+}
+
+/// Where a recipient has an arrival in its register: it counts from 1 anew each year. One of them stands there at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ArrivalEntry {
     /// Who received it.
     pub recipient: UnitId,
     /// In Viet Nam.
@@ -81,9 +115,22 @@ pub struct ArrivalName {
     pub number: String,
 }
 
-/// That a document arrived. It is never changed.
+/// That what was noted is void.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Voiding {
+    /// When that was declared.
+    pub at: DateTime<Utc>,
+    /// By whom.
+    pub author: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// That a document arrived. What was noted is never changed; who its sender is may be known better later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
+    /// Of its name.
+    pub id: Uuid,
     /// Who received it.
     pub recipient: UnitId,
     /// The arrival number.
@@ -104,13 +151,20 @@ pub struct Arrival {
     pub author: String,
     /// When.
     pub recorded: DateTime<Utc>,
+    /// None: it stands.
+    pub voided: Option<Voiding>,
 }
 
 impl Arrival {
-    /// What its recipient calls it.
+    /// Its name.
     pub fn name(&self) -> ArrivalName {
+        ArrivalName { recipient: self.recipient, id: self.id }
+    }
+
+    /// Where its recipient has it.
+    pub fn entry(&self) -> ArrivalEntry {
         let year = zone::civil_date(self.at).year();
-        ArrivalName { recipient: self.recipient, year, number: self.number.clone() }
+        ArrivalEntry { recipient: self.recipient, year, number: self.number.clone() }
     }
 
     /// By which its report is found.
@@ -143,8 +197,8 @@ pub fn rests_on(receipt: &Receipt, number: &str, at: DateTime<Utc>) -> bool {
 /// An arrival, as far as it is to be matched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
-    /// What its recipient calls it.
-    pub name: ArrivalName,
+    /// Where its recipient has it.
+    pub entry: ArrivalEntry,
     /// When it arrived.
     pub at: DateTime<Utc>,
     /// The document, with its sender.
@@ -179,7 +233,7 @@ impl Awaited {
 
     /// Whether it has this document, and should have gone where that arrived.
     fn has(&self, arrival: &Incoming) -> bool {
-        self.keys.contains(&Some(arrival.key)) && self.receivers.contains(&arrival.name.recipient)
+        self.keys.contains(&Some(arrival.key)) && self.receivers.contains(&arrival.entry.recipient)
     }
 }
 
@@ -224,7 +278,7 @@ pub fn matched(arrivals: &[Incoming], reports: &[Awaited]) -> Matches {
     let fixed_by = |arrival: &Incoming| {
         let report = by_report.get(&arrival.report?)?;
         let first = report.first.as_ref()?;
-        rests_on(first, &arrival.name.number, arrival.at).then_some(report.report)
+        rests_on(first, &arrival.entry.number, arrival.at).then_some(report.report)
     };
     let ambiguous = |of: &usize| if *of > 0 { Match::Ambiguous } else { Match::None };
     let mut of_arrivals: Vec<Match> = reports_of.iter().map(ambiguous).collect();
@@ -243,8 +297,8 @@ pub fn matched(arrivals: &[Incoming], reports: &[Awaited]) -> Matches {
             (None, _) => continue,
         };
         of_arrivals[at] = own;
-        let Incoming { name, at, .. } = &arrivals[at];
-        of_reports.insert(report.report, Arrived { number: name.number.clone(), at: *at });
+        let Incoming { entry, at, .. } = &arrivals[at];
+        of_reports.insert(report.report, Arrived { number: entry.number.clone(), at: *at });
     }
     Matches { arrivals: of_arrivals, reports: of_reports }
 }
@@ -282,6 +336,16 @@ mod tests {
         let composed = key("8", "KH-SNN&MT-ĐỀ", "2026-05-18");
         let decomposed = key("8", "KH-SNN&MT-ĐE\u{302}\u{300}", "2026-05-18");
         assert_eq!(composed, decomposed);
+        // As converters leave them.
+        let plain = key("8", "TTR-HĐND-KHƯ", "2026-05-18");
+        for symbol in
+            ["TTr-HÐND-KHƯ", "ttr-hðnd-khư", "TTR-HƉND-KHƯ", "ttr-hɖnd-khƣ", "TTr-HĐND-KHƢ"]
+        {
+            assert_eq!(key("8", symbol, "2026-05-18"), plain, "{symbol}");
+        }
+        let toned = key("8", "BC-TRƯỜNG", "2026-05-18");
+        assert_eq!(key("8", "BC-TRƢ\u{300}ƠNG", "2026-05-18"), key("8", "BC-TRỪƠNG", "2026-05-18"));
+        assert_ne!(key("8", "BC-TRUONG", "2026-05-18"), toned);
     }
 
     #[test]
@@ -315,6 +379,24 @@ mod tests {
         assert!(turns.len() > 200, "they are spread out: {}", turns.len());
     }
 
+    #[test]
+    fn a_name_has_one_spelling() {
+        let name = ArrivalName { recipient: unit(1), id: Uuid::from_u128(7) };
+        let text = name.to_string();
+        assert_eq!(text.parse(), Ok(name));
+        let (unit, id) = text.split_once("/arrivals/").unwrap();
+        for bad in [
+            String::new(),
+            unit.to_owned(),
+            format!("{unit}/arrivals/"),
+            format!("{unit}/arrivals/{}", id.replace('-', "")),
+            format!("{text}/1"),
+            format!("units/1/arrivals/{id}"),
+        ] {
+            assert_eq!(bad.parse::<ArrivalName>(), Err(NotAnArrivalName), "{bad}");
+        }
+    }
+
     fn unit(number: u128) -> UnitId {
         UnitId::from_uuid(Uuid::from_u128(number))
     }
@@ -327,9 +409,9 @@ mod tests {
 
     /// What arrived at the department under this number, of the document so called.
     fn arrival(number: &str, document: u128) -> Incoming {
-        let name =
-            ArrivalName { recipient: unit(DEPARTMENT), year: 2026, number: number.to_owned() };
-        Incoming { name, at: noon(), key: Uuid::from_u128(document), report: None }
+        let entry =
+            ArrivalEntry { recipient: unit(DEPARTMENT), year: 2026, number: number.to_owned() };
+        Incoming { entry, at: noon(), key: Uuid::from_u128(document), report: None }
     }
 
     fn report(id: u128, document: u128) -> Awaited {
@@ -437,6 +519,7 @@ mod tests {
     #[test]
     fn an_arrival_that_is_noted_again_differs_in_the_field_that_is_named() {
         let noted = Arrival {
+            id: Uuid::from_u128(1),
             recipient: unit(DEPARTMENT),
             number: "1203".to_owned(),
             at: noon(),
@@ -447,8 +530,10 @@ mod tests {
             document_date: day("2026-05-18"),
             author: "he-thong".to_owned(),
             recorded: noon(),
+            voided: None,
         };
         let again = Arrival {
+            id: Uuid::from_u128(2),
             sender: unit(2),
             author: "khac".to_owned(),
             recorded: noon() + TimeDelta::days(1),
@@ -467,8 +552,8 @@ mod tests {
         }
         // Numbers begin anew with the year in Viet Nam.
         let eve = Arrival { at: zone::start_of(day("2027-01-01")), ..noted };
-        assert_eq!((eve.name().year, eve.name().number), (2027, "1203".to_owned()));
+        assert_eq!((eve.entry().year, eve.entry().number), (2027, "1203".to_owned()));
         let before = Arrival { at: eve.at - TimeDelta::microseconds(1), ..eve };
-        assert_eq!(before.name().year, 2026);
+        assert_eq!(before.entry().year, 2026);
     }
 }

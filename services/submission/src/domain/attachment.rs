@@ -130,34 +130,105 @@ pub fn file_name(text: &str) -> Result<String, BadFileName> {
 
 /// The levels of secrecy of state, without the spaces in them: as stamped, and as written elsewhere.
 const LEVELS: [[&str; 2]; 3] = [["MẬT", "mật"], ["TỐIMẬT", "tốimật"], ["TUYỆTMẬT", "tuyệtmật"]];
+/// What names a level that follows, without the spaces in it.
+const LEVEL_FOLLOWS: &str = "độmật:";
+/// Longer than any line that is only a level, however it is written.
+const LONGEST_MARK: usize = 200;
+/// Words that make an ordinary one of MẬT after them, and before them: bảo mật, túi mật, mật khẩu, mật ong.
+const BEFORE_MAT: [&str; 17] = [
+    "BẢO", "BÍ", "CƠ", "DỊCH", "ĐỘ", "GIẢI", "KHÔNG", "LẤY", "NGỌT", "ONG", "ỐNG", "PHI", "SỎI",
+    "THÂN", "TRĂNG", "TÚI", "VÀ",
+];
+const AFTER_MAT: [&str; 15] = [
+    "DANH", "ĐỘ", "HOA", "KHẨU", "LỆNH", "MÃ", "MÍA", "NGHỊ", "NGỌT", "NGỮ", "ONG", "RỪNG", "THÁM",
+    "THƯ", "VỤ",
+];
+
+/// A line that is a level of secrecy and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Which of the levels, from 0.
+    pub level: usize,
+    /// As a stamp has it: in capitals, or said to be the document's. In other letters it may be a word of a table.
+    pub stamped: bool,
+}
 
 fn without_space(text: &str) -> String {
     text.nfc().filter(|c| !c.is_whitespace()).collect()
 }
 
-/// Whether a line is the stamp of a level of secrecy: in capitals, and nothing else but brackets and the like around it. In
-/// other letters it may be a word of a table.
-pub fn is_secrecy_stamp(line: &str) -> bool {
-    // Longer than any stamp however it is written: not worth looking at.
-    if line.len() > 200 {
-        return false;
+/// The level of secrecy that is all of a line, but for brackets and the like around it and the words Độ mật before it.
+pub fn secrecy_mark(line: &str) -> Option<Mark> {
+    if line.len() > LONGEST_MARK {
+        return None;
     }
-    let bare = without_space(line);
-    let bare = bare.trim_matches(|c: char| !c.is_alphanumeric());
-    LEVELS.iter().any(|[stamped, _]| *stamped == bare)
+    let line = without_space(line);
+    let bare = |line: &str| line.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
+    let all = bare(&line);
+    let stamped = LEVELS.iter().position(|[stamped, _]| *stamped == all);
+    let lower = all.to_lowercase();
+    let said = lower.strip_prefix(LEVEL_FOLLOWS).map(bare);
+    let other = said.as_deref().unwrap_or(&lower);
+    let level = LEVELS.iter().position(|[_, other_letters]| *other_letters == other)?;
+    Some(Mark { level, stamped: stamped.is_some() || said.is_some() })
 }
 
-/// Whether a file's name says that it bears a level of secrecy: `12-BC (Mật).docx`, `MẬT - 12-BC.docx`. A word within other
-/// words does not: `Bảo mật.docx`, `mật ong.xlsx`.
+/// Whether a line is the stamp of a level of secrecy.
+pub fn is_secrecy_stamp(line: &str) -> bool {
+    secrecy_mark(line).is_some_and(|mark| mark.stamped)
+}
+
+/// Whether a file's name says that it bears a level of secrecy: `12-BC (Mật).docx`, `MẬT - 12-BC.docx`, `BÁO CÁO MẬT.docx`. A word
+/// of other words does not: `BC_BẢO_MẬT_THÔNG_TIN.docx`, `MẬT ONG.xlsx`.
 pub fn name_bears_secrecy(name: &str) -> bool {
     let name: String = name.nfc().collect();
-    let bracketed = name.split(['(', '[', '{']).skip(1).any(|rest| {
-        let inner = rest.split([')', ']', '}']).next().unwrap_or_default();
-        let inner = without_space(inner).to_lowercase();
-        LEVELS.iter().any(|[_, lower]| *lower == inner)
-    });
-    let apart = |c: char| !c.is_alphabetic() && !c.is_whitespace();
-    bracketed || name.split(apart).any(is_secrecy_stamp)
+    let extension = |rest: &str| rest.len() <= 5 && rest.chars().all(|c| c.is_ascii_alphanumeric());
+    let name = match name.rsplit_once('.') {
+        Some((name, rest)) if extension(rest) => name,
+        _ => &name,
+    };
+    let mut pieces = name.split(['(', '[', '{']);
+    let outside = pieces.next().unwrap_or_default();
+    let (mut inner, mut parts) = (Vec::new(), vec![outside]);
+    for piece in pieces {
+        let (within, rest) = piece.split_once([')', ']', '}']).unwrap_or((piece, ""));
+        inner.push(within);
+        parts.extend([within, rest]);
+    }
+    inner.into_iter().any(|within| secrecy_mark(within).is_some())
+        || parts.into_iter().flat_map(apart).any(|part| part_bears_secrecy(&part))
+}
+
+/// What dashes with spaces around them set apart, in words. One without them stands for a space, as `_` does.
+fn apart(text: &str) -> Vec<Vec<String>> {
+    let mut parts = vec![Vec::new()];
+    for word in text.split_whitespace() {
+        if word.chars().all(|c| matches!(c, '-' | '–' | '—')) {
+            parts.push(Vec::new());
+        } else if let Some(part) = parts.last_mut() {
+            let words = word.split(|c: char| !c.is_alphanumeric());
+            part.extend(words.filter(|word| !word.is_empty()).map(str::to_owned));
+        }
+    }
+    parts
+}
+
+/// Whether a level in capitals is all of a part of a name, or stands in it as no part of an ordinary word.
+fn part_bears_secrecy(words: &[String]) -> bool {
+    if is_secrecy_stamp(&words.concat()) {
+        return true;
+    }
+    let is_mat = |at: &usize| words[*at] == "MẬT";
+    let mut found = (0..words.len()).filter(is_mat);
+    // Where several stand it is about them.
+    let (Some(at), None) = (found.next(), found.next()) else { return false };
+    let higher = at > 0 && matches!(words[at - 1].as_str(), "TỐI" | "TUYỆT");
+    let before = at.checked_sub(if higher { 2 } else { 1 }).map(|at| words[at].as_str());
+    let (before, after) =
+        (before.unwrap_or_default(), words.get(at + 1).map_or("", String::as_str));
+    let ordinary = BEFORE_MAT.contains(&before) || AFTER_MAT.contains(&after);
+    let edge = before.is_empty() || after.is_empty();
+    !ordinary && (higher || edge)
 }
 
 /// Why a file does not come onto a report.
@@ -249,10 +320,18 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_of_secrecy_stands_alone_on_its_line_and_in_capitals() {
-        for stamp in
-            ["MẬT", " TỐI MẬT\u{a0}", "TUYỆT  MẬT", "(MẬT)", "*** M Ậ T ***", "MA\u{323}\u{302}T"]
-        {
+    fn a_stamp_of_secrecy_stands_alone_on_its_line_in_capitals_or_said_to_be_the_level() {
+        for stamp in [
+            "MẬT",
+            " TỐI MẬT\u{a0}",
+            "TUYỆT  MẬT",
+            "(MẬT)",
+            "*** M Ậ T ***",
+            "MA\u{323}\u{302}T",
+            "Độ mật: Mật",
+            "ĐỘ MẬT: Tuyệt mật.",
+            "- Độ mật : “Tối mật”",
+        ] {
             assert!(is_secrecy_stamp(stamp), "{stamp:?}");
         }
         for other in [
@@ -264,33 +343,70 @@ mod tests {
             "CÔNG TÁC BẢO VỆ BÍ MẬT NHÀ NƯỚC",
             "MAT",
             "KHÔNG MẬT",
+            "Độ mật: không",
+            "Độ mật:",
+            "ĐỘ MẬT",
+            "Độ mật: Mật, Tối mật, Tuyệt mật",
         ] {
             assert!(!is_secrecy_stamp(other), "{other:?}");
         }
+        assert_eq!(secrecy_mark("Tối mật"), Some(Mark { level: 1, stamped: false }));
     }
 
     #[test]
-    fn a_file_s_name_bears_secrecy_in_brackets_or_in_capitals_apart_from_other_words() {
+    fn a_file_s_name_bears_secrecy_as_no_part_of_an_ordinary_word() {
         for bears in [
             "12-BC (MẬT).docx",
             "Báo cáo (mật).pdf",
             "Báo cáo [Tối mật] tháng 5.pdf",
             "MẬT - 12-BC.docx",
+            "12-BC – MẬT.docx",
+            "MẬT.pdf",
+            "MẬT",
+            "M Ậ T.pdf",
+            "BÁO CÁO MẬT.docx",
+            "BÁO_CÁO_THÁNG_5_MẬT.docx",
+            "12-BC-MẬT.pdf",
+            "MẬT_12-BC.pdf",
             "12_TUYỆT MẬT_BC.docx",
+            "TỐI-MẬT-12-BC.docx",
+            "Báo cáo bảo mật - TỐI MẬT.docx",
+            "BẢO VỆ BÍ MẬT - MẬT.docx",
             "(1) Báo cáo (Tuyệt Mật",
+            "(BÁO CÁO MẬT) 5.docx",
             "12-BC (MA\u{323}\u{302}T).docx",
         ] {
-            assert!(name_bears_secrecy(bears), "{bears}");
+            let decomposed: String = bears.nfd().collect();
+            assert!(name_bears_secrecy(bears) && name_bears_secrecy(&decomposed), "{bears}");
         }
         for other in [
+            "",
+            ".docx",
             "Báo cáo tháng 5.docx",
+            "BC_BẢO_MẬT_THÔNG_TIN_T5.docx",
+            "BÁO-CÁO-BẢO-VỆ-BÍ-MẬT-NHÀ-NƯỚC.pdf",
+            "BÁO CÁO CÔNG TÁC CƠ MẬT.docx",
+            "5.BẢO.MẬT.pdf",
+            "DANH MỤC BÍ MẬT NHÀ NƯỚC ĐỘ TUYỆT MẬT.pdf",
+            "THEO DÕI TÀI LIỆU MẬT, TỐI MẬT, TUYỆT MẬT.xlsx",
+            "TÀI LIỆU TỐI MẬT VÀ MẬT.xlsx",
+            "MẬT KHẨU WIFI.txt",
+            "MẬT_ĐỘ_DÂN_SỐ_2026.xlsx",
+            "SẢN LƯỢNG MẬT ONG.xlsx",
+            "NUÔI ONG MẬT.xlsx",
+            "SIÊU ÂM TÚI MẬT.pdf",
+            "ĐÃ GIẢI MẬT.pdf",
+            "KHÔNG MẬT.pdf",
             "Công tác bảo mật (lần 2).docx",
+            "BÁO CÁO (BẢO MẬT).docx",
             "Mật ong rừng.xlsx",
             "BẢO MẬT.pdf",
             "bao-cao-mat.pdf",
+            "Báo cáo mật.docx",
             "(thay thế) mật khẩu.txt",
         ] {
-            assert!(!name_bears_secrecy(other), "{other}");
+            let decomposed: String = other.nfd().collect();
+            assert!(!name_bears_secrecy(other) && !name_bears_secrecy(&decomposed), "{other}");
         }
     }
 

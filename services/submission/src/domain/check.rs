@@ -30,7 +30,7 @@ use super::wording::number;
 pub use history::{Earlier, History};
 
 /// The names of what is checked of every report: no rule of a form has one of them.
-pub(crate) const NAMES: [&str; 17] = [
+pub(crate) const NAMES: [&str; 18] = [
     "no_narrative",
     "no_values",
     "required_missing",
@@ -42,6 +42,7 @@ pub(crate) const NAMES: [&str; 17] = [
     "percent_impossible",
     "percent_without_denominator",
     "denominator_contradicts",
+    "part_exceeds_whole",
     "table_total",
     "cut_offs_inconsistent",
     "cut_off_missing",
@@ -50,8 +51,9 @@ pub(crate) const NAMES: [&str; 17] = [
     MORE,
 ];
 
-/// The most findings that are told of one report.
+/// The most findings that are told of one report, and the most figures that these name together, one each aside.
 const MOST_FINDINGS: usize = 1000;
+const MOST_INVOLVED: usize = 2000;
 const MORE: &str = "more_findings";
 
 /// The unit that a report is of, and the units as they are known.
@@ -118,7 +120,7 @@ pub fn findings<'a>(
         let figures = Figures::new(form, &content.values);
         required::check(&figures, &mut findings);
         let discrepancies = percent::check(&figures, &mut findings);
-        rules::check(&figures, history, &mut findings);
+        rules::check(asked, &figures, history, &mut findings);
         sums::check(&figures, &mut findings);
         dates::check(asked, content, &mut findings);
         for (value, discrepancy) in content.values.iter_mut().zip(discrepancies) {
@@ -127,7 +129,10 @@ pub fn findings<'a>(
     }
     told_apart(&mut findings);
     cut(&mut findings);
+    let mut involved = 0;
     for finding in &mut findings {
+        finding.values.truncate(MOST_INVOLVED.saturating_sub(involved).max(1));
+        involved += finding.values.len();
         let answer = content.justifications.iter().find(|answer| answer.finding == finding.key);
         finding.justification = answer.map(|answer| answer.text.clone()).unwrap_or_default();
     }
@@ -233,6 +238,10 @@ impl<'a> Figures<'a> {
             return None;
         }
         let kind = self.form.indicator(&value.key.indicator)?.kind;
+        // An earlier report may be on another form.
+        if !kind.takes(&value.figure) {
+            return None;
+        }
         match &value.figure {
             Figure::Percent(percent) => Some(Number::Percent(percent.decimal())),
             Figure::Text(text) | Figure::Choice(text) => Some(Number::Text(text.clone())),

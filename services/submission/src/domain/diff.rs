@@ -1,12 +1,14 @@
 //! What two revisions of a report say differently, for people.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use dunghan_calendar::zone;
-use dunghan_hierarchy::UnitId;
+use dunghan_hierarchy::{Hierarchy, UnitId};
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
+use super::finding::Finding;
 use super::form::Form;
 use super::report::{AttachedFile, Content, DeclaredPeriod, DeclaredUnit, Document};
 use super::value::{Key, Role, Value};
@@ -33,20 +35,46 @@ pub struct Change {
     pub new: String,
 }
 
+/// By what people call things.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// Figures.
+    pub form: Arc<Form>,
+    /// What was found and answered in either.
+    pub findings: Vec<Finding>,
+    /// Units, by the names that they have on a day.
+    pub hierarchy: Arc<Hierarchy>,
+    /// That day.
+    pub day: NaiveDate,
+}
+
+impl Names {
+    fn unit(&self, unit: UnitId) -> String {
+        let view = self.hierarchy.unit(unit, self.day);
+        view.map_or_else(|| unit.to_string(), |view| view.version.display_name.clone())
+    }
+
+    fn answer(&self, key: &str) -> String {
+        let finding = self.findings.iter().find(|finding| finding.key == key);
+        finding
+            .map_or_else(|| "Giải trình".to_owned(), |one| format!("Giải trình: {}", one.message))
+    }
+}
+
 /// What `new` says otherwise than `old`, in the order of a report: its head, its figures, its text, its answers to findings,
 /// its files.
-pub fn changes(old: &Content, new: &Content, form: &Form) -> Vec<Change> {
+pub fn changes(old: &Content, new: &Content, names: &Names) -> Vec<Change> {
     let mut changes = Vec::new();
-    let heads = head(old).into_iter().zip(head(new));
+    let heads = head(old, names).into_iter().zip(head(new, names));
     for ((field, display_name, old), (_, _, new)) in heads {
         if old != new {
             let display_name = display_name.to_owned();
             changes.push(Change { field, display_name, old, new, ..Change::default() });
         }
     }
-    figures(&old.values, &new.values, form, &mut changes);
+    figures(&old.values, &new.values, &names.form, &mut changes);
     lines(&old.narrative, &new.narrative, &mut changes);
-    answers(old, new, &mut changes);
+    answers(old, new, names, &mut changes);
     files(&old.files, &new.files, &mut changes);
     changes
 }
@@ -56,7 +84,7 @@ fn date(day: Option<NaiveDate>) -> String {
 }
 
 /// The fields of the head with their names and what they say.
-fn head(content: &Content) -> [(&'static str, &'static str, String); 8] {
+fn head(content: &Content, names: &Names) -> [(&'static str, &'static str, String); 8] {
     let Content { document, declared_cut_off, submitting_unit, nil, .. } = content;
     let Document { number, symbol, date: dated, declared_periods, declared_units } = document;
     let joined = |told: Vec<String>| told.join("; ");
@@ -66,7 +94,7 @@ fn head(content: &Content) -> [(&'static str, &'static str, String); 8] {
     let units = declared_units.iter().map(|DeclaredUnit { display_name, place }| {
         format!("{}: {display_name}", wording::place(*place))
     });
-    let unit = submitting_unit.as_ref().map(UnitId::to_string).unwrap_or_default();
+    let unit = submitting_unit.map(|unit| names.unit(unit)).unwrap_or_default();
     let nil = if *nil { "không phát sinh" } else { "" };
     [
         ("nil", "Báo cáo không phát sinh", nil.to_owned()),
@@ -80,7 +108,7 @@ fn head(content: &Content) -> [(&'static str, &'static str, String); 8] {
     ]
 }
 
-/// What is held against each other, in the order of `new`, with what only `old` has where that stands there.
+/// What is held against each other, in the order of `new`, and then what only `old` has.
 fn paired<'a, T, K: Ord>(
     old: &'a [T],
     new: &'a [T],
@@ -177,7 +205,7 @@ fn split(text: &str) -> Vec<&str> {
     text.split_inclusive('\n').collect()
 }
 
-fn answers(old: &Content, new: &Content, changes: &mut Vec<Change>) {
+fn answers(old: &Content, new: &Content, names: &Names, changes: &mut Vec<Change>) {
     for (old, new) in paired(&old.justifications, &new.justifications, |one| &one.finding) {
         let text = |one: Option<&super::report::Justification>| {
             one.map(|one| one.text.clone()).unwrap_or_default()
@@ -185,7 +213,7 @@ fn answers(old: &Content, new: &Content, changes: &mut Vec<Change>) {
         let Some(finding) = old.or(new).map(|one| &one.finding) else { continue };
         let (old, new) = (text(old), text(new));
         if old != new {
-            let display_name = format!("Giải trình ({finding})");
+            let display_name = names.answer(finding);
             changes.push(Change {
                 field: "justifications",
                 display_name,
@@ -224,6 +252,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::domain::finding::Severity;
     use crate::domain::form::Forms;
     use crate::domain::report::{Justification, Place};
     use crate::domain::value::{Figure, Qualifier, Ratio};
@@ -247,7 +276,13 @@ mod tests {
 
     fn between(old: &Content, new: &Content) -> Vec<Change> {
         let forms = Forms::compiled_in().unwrap();
-        changes(old, new, forms.get("cds-1").unwrap())
+        let form = Arc::clone(forms.get("cds-1").unwrap());
+        let hierarchy = Arc::new(Hierarchy::empty());
+        let findings = vec![Finding {
+            key: "f1".to_owned(),
+            ..Finding::new("r", Severity::Error, "values", ("Lệch số.", "They differ."), "")
+        }];
+        changes(old, new, &Names { form, findings, hierarchy, day: "2026-05-14".parse().unwrap() })
     }
 
     /// The field, what people call it, what was said, and what is.

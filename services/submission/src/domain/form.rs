@@ -55,7 +55,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn takes(self, figure: &Figure) -> bool {
+    /// Whether that can be a figure of it.
+    pub(super) fn takes(self, figure: &Figure) -> bool {
         match self {
             Self::Count | Self::Stock => matches!(figure, Figure::Count(_) | Figure::Ratio(_)),
             Self::Percent => {
@@ -440,7 +441,7 @@ pub enum NotAsked {
     /// There is, but its figure is another kind.
     #[error("is another kind of figure than this indicator has in this form")]
     Figure,
-    /// The text is none of the choices.
+    /// The text is none of the choices; the first of them.
     #[error("is none of the choices: {0}")]
     Choice(String),
     /// The table has no such row.
@@ -569,6 +570,13 @@ impl Indicator {
     }
 }
 
+/// The first choices: there may be more of them, and longer ones, than a refusal can carry.
+fn shown(choices: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let more = if choices.len() > SHOWN { ", …" } else { "" };
+    format!("{}{more}", choices[..choices.len().min(SHOWN)].join(", "))
+}
+
 /// Names that people gave, each once.
 fn names(field: &str, names: &[String], most: usize, flaws: &mut Flaws) {
     let mut seen = HashSet::new();
@@ -629,10 +637,10 @@ impl Form {
         text.check(&mut flaws);
         let at: HashMap<_, _> =
             text.indicators.iter().enumerate().map(|(at, one)| (one.key.clone(), at)).collect();
-        let kind = |key: &str| at.get(key).map(|at| text.indicators[*at].kind);
+        let indicator = |key: &str| at.get(key).map(|at| &text.indicators[*at]);
         let mut rules = Vec::with_capacity(text.rules.len());
         for (at, rule) in text.rules.iter().take(MOST_RULES).enumerate() {
-            match Rule::compile(rule, &kind) {
+            match Rule::compile(rule, &indicator) {
                 Ok(rule) => rules.push(rule),
                 Err(bad) => flaws.add(format!("rules[{at}].expression"), Wrong::Rule(bad)),
             }
@@ -685,7 +693,7 @@ impl Form {
         if let Figure::Choice(choice) = &value.figure
             && !indicator.choices.contains(choice)
         {
-            return Err(NotAsked::Choice(indicator.choices.join(", ")));
+            return Err(NotAsked::Choice(shown(&indicator.choices)));
         }
         if key.category.is_empty() {
             return Ok(());
@@ -1015,6 +1023,13 @@ mod tests {
         let none = Err(NotAsked::Choice("Có, Không".to_owned()));
         assert_eq!(form.asks_for(&value("a", "", maybe)), none);
         assert_eq!(form.asks_for(&value("b", "", Figure::Count(1))), Err(NotAsked::Indicator));
+        // Of many choices the first are told.
+        let many: Vec<_> = (1..=100).map(|at| format!("'{}{at}'", "ơ".repeat(190))).collect();
+        let choice = indicator("a", "choice", &format!("choices = [{}]", many.join(", ")));
+        let form = Form::read(&format!("{HEAD}{choice}")).unwrap();
+        let none = form.asks_for(&value("a", "", Figure::Choice("Có".to_owned()))).unwrap_err();
+        let told = none.to_string();
+        assert!(told.len() < 3000 && told.ends_with("ơ5, …"), "{}", told.len());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use dunghan_calendar::{Family, Frequency, Period};
-use dunghan_hierarchy::{Hierarchy, Level, UnitId};
+use dunghan_hierarchy::{Hierarchy, Kind, Level, UnitId};
 
 use super::report::Asked;
 
@@ -26,15 +26,64 @@ pub enum Receiver {
     Parent,
 }
 
+fn level(unit: UnitId, day: NaiveDate, hierarchy: &Hierarchy) -> Option<Level> {
+    hierarchy.unit(unit, day).map(|view| view.version.level)
+}
+
 impl Receiver {
     fn of(self, unit: UnitId, day: NaiveDate, hierarchy: &Hierarchy) -> Option<UnitId> {
-        let level = |above: &UnitId| hierarchy.unit(*above, day).map(|view| view.version.level);
         match self {
-            Self::Unit(receiver) => Some(receiver),
+            // Where it has ended, whoever came after it receives.
+            Self::Unit(named) => Some(hierarchy.succeeded_by(named, day).unwrap_or(named)),
             Self::Parent => hierarchy.ancestors(unit, day).first().copied(),
             Self::Above(wanted) => {
                 let mut above = hierarchy.ancestors(unit, day).into_iter();
-                above.find(|above| level(above) == Some(wanted))
+                above.find(|above| level(*above, day, hierarchy) == Some(wanted))
+            }
+        }
+    }
+
+    /// Those from whom a unit would receive.
+    fn senders(self, unit: UnitId, day: NaiveDate, hierarchy: &Hierarchy) -> Vec<UnitId> {
+        let below = match self {
+            Self::Parent => hierarchy.children(unit, day),
+            Self::Above(wanted) if level(unit, day, hierarchy) != Some(wanted) => Vec::new(),
+            Self::Above(_) => hierarchy.descendants(unit, day),
+            Self::Unit(_) => hierarchy.units(day),
+        };
+        below.into_iter().filter(|below| self.of(*below, day, hierarchy) == Some(unit)).collect()
+    }
+}
+
+/// Who owes reports first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Debtors {
+    /// These units.
+    Units(Vec<UnitId>),
+    /// All of some levels and kinds.
+    All {
+        /// Below this unit, itself included; none: everywhere.
+        below: Option<UnitId>,
+        /// Which levels; empty: any.
+        levels: Vec<Level>,
+        /// Which kinds; empty: any.
+        kinds: Vec<Kind>,
+        /// Not these, nor anyone below them.
+        except: Vec<UnitId>,
+    },
+}
+
+impl Debtors {
+    fn include(&self, unit: UnitId, day: NaiveDate, hierarchy: &Hierarchy) -> bool {
+        let Some(view) = hierarchy.unit(unit, day) else { return false };
+        match self {
+            Self::Units(units) => units.contains(&unit),
+            Self::All { below, levels, kinds, except } => {
+                let within = |root: UnitId| hierarchy.is_within(unit, root, day);
+                (levels.is_empty() || levels.contains(&view.version.level))
+                    && (kinds.is_empty() || kinds.contains(&view.version.kind))
+                    && below.is_none_or(within)
+                    && !except.iter().any(|root| within(*root))
             }
         }
     }
@@ -59,8 +108,11 @@ pub struct Regime {
     pub through: Option<NaiveDate>,
     /// How many levels of review it asks for, 0 to 2.
     pub review_levels: u8,
-    /// To whom the reports go: of those who owe first, and of those who send on. Agencies that are no units here are left out.
-    pub receivers: Vec<Receiver>,
+    /// Who owes first.
+    pub debtors: Debtors,
+    /// To whom the reports go, by tier: of those who owe first, and then of those who received and send on. None: to an agency
+    /// that is no unit here, or to whom nobody says.
+    pub tiers: Vec<Option<Receiver>>,
 }
 
 /// Why a report for a period cannot be begun.
@@ -78,23 +130,39 @@ pub enum NotAsked {
 }
 
 impl Regime {
-    /// To whom the report of this unit goes, as of the cut-off day: no unit stands there twice, and the unit itself does not.
-    ///
-    /// Who owes in which tier is not known here. A unit's own receiver is among them, and what is sent on by others never
-    /// arrives under this unit's code.
+    /// To whom the report of this unit goes, as of the cut-off day, if that is another unit.
     pub fn received_by(
         &self,
         unit: UnitId,
         cut_off: NaiveDate,
         hierarchy: &Hierarchy,
-    ) -> Vec<UnitId> {
-        let mut receivers = Vec::new();
-        for receiver in self.receivers.iter().filter_map(|one| one.of(unit, cut_off, hierarchy)) {
-            if receiver != unit && !receivers.contains(&receiver) {
-                receivers.push(receiver);
-            }
+    ) -> Option<UnitId> {
+        let tier = self.tier_of(unit, cut_off, hierarchy);
+        let receiver = self.tiers.get(tier).copied().flatten()?.of(unit, cut_off, hierarchy);
+        receiver.filter(|receiver| *receiver != unit)
+    }
+
+    /// The tier in which a unit owes, the last one of several; the first for whoever owes in none. Whoever received in one tier
+    /// sends on in the next.
+    fn tier_of(&self, unit: UnitId, cut_off: NaiveDate, hierarchy: &Hierarchy) -> usize {
+        let onward = (1..self.tiers.len()).rev();
+        let mut onward = onward.filter(|tier| self.owes_in(*tier, unit, cut_off, hierarchy));
+        onward.next().unwrap_or_default()
+    }
+
+    fn owes_in(&self, tier: usize, unit: UnitId, day: NaiveDate, hierarchy: &Hierarchy) -> bool {
+        let Some(before) = tier.checked_sub(1) else {
+            return self.debtors.include(unit, day, hierarchy);
+        };
+        let Some(receiver) = self.tiers.get(before).copied().flatten() else { return false };
+        // Most units receive from nobody, and are known by that at once.
+        if let Receiver::Unit(_) = receiver
+            && receiver.of(unit, day, hierarchy) != Some(unit)
+        {
+            return false;
         }
-        receivers
+        let mut senders = receiver.senders(unit, day, hierarchy).into_iter();
+        senders.any(|sender| self.owes_in(before, sender, day, hierarchy))
     }
 
     /// What it asks for this period. In force is what counts on the cut-off day; a report can be begun with the window.
@@ -132,6 +200,11 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn communes() -> Debtors {
+        let levels = vec![Level::Commune];
+        Debtors::All { below: None, levels, kinds: Vec::new(), except: Vec::new() }
+    }
+
     fn monthly() -> Regime {
         Regime {
             id: "cds".to_owned(),
@@ -142,7 +215,8 @@ mod tests {
             from: date("2026-01-14"),
             through: Some(date("2026-06-14")),
             review_levels: 0,
-            receivers: vec![Receiver::Parent],
+            debtors: communes(),
+            tiers: vec![Some(Receiver::Parent)],
         }
     }
 
@@ -174,60 +248,126 @@ mod tests {
         assert_eq!(regime.asks(other, today), Err(NotAsked::NotOfRegime));
     }
 
-    #[test]
-    fn a_report_goes_to_the_unit_that_is_named_or_to_the_one_above_on_the_cut_off_day() {
-        use dunghan_hierarchy::{Kind, UnitHistory, Validity, Version};
-        let id = |code: &str| UnitId::new("test", code, None);
+    fn id(code: &str) -> UnitId {
+        UnitId::new("test", code, None)
+    }
+
+    /// A ministry beside a province with a department; a commune that was in a district before the reform and in the province
+    /// since, and its division; a department that ended with the reform, and the one that came after it.
+    fn hierarchy() -> Hierarchy {
+        use dunghan_hierarchy::{Edge, EdgeKind, UnitHistory, Validity, Version};
         let reform = date("2025-07-01");
+        let (open, before, since) =
+            (Validity::OPEN, Validity::before(reform), Validity::since(reform));
         let version = |parent: Option<&str>, level, validity| Version {
             validity,
             display_name: "Đơn vị".to_owned(),
-            kind: Kind::Other,
+            kind: if level == Level::Commune { Kind::Xa } else { Kind::Other },
             level,
             parent: parent.map(id),
         };
         let unit =
             |code: &str, versions| UnitHistory { id: id(code), versions, identifiers: vec![] };
+        let province = Some("province");
         let units = vec![
-            unit("province", vec![version(None, Level::Province, Validity::OPEN)]),
-            unit("department", vec![version(Some("province"), Level::Department, Validity::OPEN)]),
-            unit(
-                "district",
-                vec![version(Some("province"), Level::District, Validity::before(reform))],
-            ),
+            unit("ministry", vec![version(None, Level::Department, open)]),
+            unit("province", vec![version(None, Level::Province, open)]),
+            unit("department", vec![version(province, Level::Department, open)]),
+            unit("old", vec![version(province, Level::Department, before)]),
+            unit("new", vec![version(province, Level::Department, since)]),
+            unit("district", vec![version(province, Level::District, before)]),
             unit(
                 "commune",
                 vec![
-                    version(Some("district"), Level::Commune, Validity::before(reform)),
-                    version(Some("province"), Level::Commune, Validity::since(reform)),
+                    version(Some("district"), Level::Commune, before),
+                    version(province, Level::Commune, since),
                 ],
             ),
+            unit("division", vec![version(Some("commune"), Level::Department, since)]),
         ];
-        let hierarchy = Hierarchy::build(1, units).unwrap();
+        let renewed = Edge {
+            effective: reform,
+            predecessor: id("old"),
+            successor: id("new"),
+            kind: EdgeKind::Merged,
+            reorganisation: "reform".into(),
+        };
+        Hierarchy::build_with_edges(1, units, vec![renewed]).unwrap()
+    }
+
+    #[test]
+    fn a_report_goes_to_the_unit_that_is_named_or_to_the_one_above_on_the_cut_off_day() {
+        let hierarchy = hierarchy();
         use Receiver::{Above, Parent, Unit};
-        let department = Unit(id("department"));
-        for (unit, day, receivers, expected) in [
-            ("commune", "2025-06-14", vec![Parent], vec!["district"]),
-            ("commune", "2025-07-14", vec![Parent], vec!["province"]),
-            ("commune", "2025-06-14", vec![Above(Level::Province)], vec!["province"]),
-            ("commune", "2025-06-14", vec![department], vec!["department"]),
-            // Of several tiers each once, and whoever is one of them does not send to itself.
-            (
-                "commune",
-                "2025-07-14",
-                vec![Parent, Above(Level::Province), department],
-                vec!["province", "department"],
-            ),
-            ("department", "2025-07-14", vec![department, Parent], vec!["province"]),
-            ("province", "2025-07-14", vec![Parent, Above(Level::District)], vec![]),
-            ("commune", "2025-07-14", vec![Above(Level::District)], vec![]),
-            ("commune", "2025-07-14", vec![], vec![]),
+        let (department, old) = (Unit(id("department")), Unit(id("old")));
+        for (unit, day, receiver, expected) in [
+            ("commune", "2025-06-14", Some(Parent), Some("district")),
+            ("commune", "2025-07-14", Some(Parent), Some("province")),
+            ("commune", "2025-06-14", Some(Above(Level::Province)), Some("province")),
+            ("commune", "2025-06-14", Some(department), Some("department")),
+            ("commune", "2025-06-14", Some(old), Some("old")),
+            ("commune", "2025-07-14", Some(old), Some("new")),
+            // Nobody sends to itself.
+            ("department", "2025-07-14", Some(department), None),
+            ("province", "2025-07-14", Some(Parent), None),
+            ("commune", "2025-07-14", Some(Above(Level::District)), None),
+            ("commune", "2025-07-14", None, None),
         ] {
-            let regime = Regime { receivers: receivers.clone(), ..monthly() };
+            let regime = Regime { tiers: vec![receiver], ..monthly() };
             let received_by = regime.received_by(id(unit), date(day), &hierarchy);
-            let expected: Vec<_> = expected.into_iter().map(id).collect();
-            assert_eq!(received_by, expected, "{unit} on {day} by {receivers:?}");
+            assert_eq!(received_by, expected.map(id), "{unit} on {day} by {receiver:?}");
         }
+    }
+
+    #[test]
+    fn each_tier_sends_to_its_own_receiver_alone() {
+        let hierarchy = hierarchy();
+        use Receiver::{Above, Parent, Unit};
+        let (department, ministry) = (Some(Unit(id("department"))), Some(Unit(id("ministry"))));
+        let above = |level| Some(Above(level));
+        let (before, since) = ("2025-06-14", "2025-07-14");
+        type Expected<'a> = &'a [(&'a str, Option<&'a str>)];
+        let tiers_of =
+            |debtors: Debtors, tiers: &[Option<Receiver>], day, expected: Expected<'_>| {
+                let regime = Regime { debtors, tiers: tiers.to_vec(), ..monthly() };
+                for (unit, receiver) in expected {
+                    let received_by = regime.received_by(id(unit), date(day), &hierarchy);
+                    assert_eq!(received_by, receiver.map(id), "{unit} on {day} by {tiers:?}");
+                }
+            };
+        for first in [Some(Parent), above(Level::Province)] {
+            let expected = [("commune", Some("province")), ("province", Some("ministry"))];
+            tiers_of(communes(), &[first, ministry], since, &expected);
+        }
+        // Through the district while there was one.
+        let tiers = [Some(Parent), Some(Parent), ministry];
+        let expected = [
+            ("commune", Some("district")),
+            ("district", Some("province")),
+            ("province", Some("ministry")),
+        ];
+        tiers_of(communes(), &tiers, before, &expected);
+        // The division lies below the commune, and owes nothing that the commune would add up.
+        let expected = [("commune", Some("province")), ("division", Some("commune"))];
+        tiers_of(communes(), &[Some(Parent), ministry], since, &expected);
+        let expected = [("commune", Some("department")), ("department", Some("ministry"))];
+        tiers_of(communes(), &[department, ministry], since, &expected);
+        // Onward to an agency that is no unit here.
+        let expected = [("commune", Some("province")), ("province", None)];
+        tiers_of(communes(), &[Some(Parent), None], since, &expected);
+        // Who owes in two tiers owes in the later one.
+        let both = Debtors::Units(vec![id("commune"), id("province")]);
+        let expected = [("commune", Some("province")), ("province", Some("ministry"))];
+        tiers_of(both, &[Some(Parent), ministry], since, &expected);
+        // From where nobody owes nothing is received to be sent on.
+        let except = Debtors::All {
+            below: Some(id("province")),
+            levels: vec![Level::Commune],
+            kinds: vec![Kind::Xa],
+            except: vec![id("province")],
+        };
+        let expected = [("province", None), ("commune", Some("province"))];
+        tiers_of(except, &[Some(Parent), ministry], since, &expected);
     }
 
     #[test]

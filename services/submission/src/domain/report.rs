@@ -474,7 +474,7 @@ pub enum NotAccepted {
     #[error(transparent)]
     Already(#[from] AlreadyAccepted),
     /// Two pairs of eyes are asked for.
-    #[error("whoever handed {name} over, or accepted it before, cannot accept it")]
+    #[error("whoever handed {name} over, now or earlier, or accepted it before cannot accept it")]
     SameReviewer {
         /// Which.
         name: ReportName,
@@ -553,7 +553,8 @@ impl Report {
             }
             Some(Asserted { at, evidence }) => Receipt { at, evidence: Some(evidence) },
         };
-        let findings = check::findings(against, &self.asked, &mut self.content);
+        let content = std::mem::take(&mut self.content);
+        let (content, findings) = content.checked(against, &self.asked);
         let blocking: Vec<_> = findings
             .iter()
             .filter(|finding| finding.severity == Severity::Blocking)
@@ -569,7 +570,7 @@ impl Report {
         let submitter = submitter.to_owned();
         let state = State::Submitted { first, last, submitter, acceptances: Vec::new() };
         let revision = self.revision + 1;
-        Ok(Self { findings, state, revision, ..self.moved(now) })
+        Ok(Self { content, findings, state, revision, ..self.moved(now) })
     }
 
     /// That it is received, if nobody asserts when: when its document arrived, as far as that lies in the window and not ahead of
@@ -595,7 +596,7 @@ impl Report {
 
     /// The report as handed over with nothing in it but its head: nothing occurred. What it said before is not kept.
     ///
-    /// `content` is the head; what else is in it does not count.
+    /// `content` is the head and the files; what else is in it does not count.
     pub fn submit_nil<'a>(
         self,
         content: Content,
@@ -624,10 +625,12 @@ impl Report {
         Ok((draft, act))
     }
 
-    /// The report accepted at the next level of review, by somebody who had no hand in it before.
+    /// The report accepted at the next level of review, by somebody who neither handed over this revision or, of `submitters`,
+    /// an earlier one, nor accepted this one before.
     pub fn accept(
         self,
         reviewer: &str,
+        submitters: &[String],
         comment: String,
         now: DateTime<Utc>,
     ) -> Result<(Self, Act), NotAccepted> {
@@ -642,7 +645,8 @@ impl Report {
                 (first, last, submitter, acceptances)
             }
         };
-        if submitter == reviewer || acceptances.iter().any(|before| before.author == reviewer) {
+        let before = acceptances.iter().map(|before| &before.author);
+        if before.chain(submitters).chain([&submitter]).any(|hand| hand == reviewer) {
             return Err(NotAccepted::SameReviewer { name });
         }
         let level = acceptances.last().map_or(0, |before| before.level) + 1;
@@ -1047,7 +1051,7 @@ mod tests {
 
     fn accept(report: Report, who: &str) -> Result<Report, NotAccepted> {
         let now = report.update_time + TimeDelta::hours(1);
-        report.accept(who, format!("{who} xem"), now).map(|(report, _)| report)
+        report.accept(who, &[], format!("{who} xem"), now).map(|(report, _)| report)
     }
 
     #[test]
@@ -1058,7 +1062,7 @@ mod tests {
             for level in 1..=levels {
                 let (version, who) = (report.version, ["hoa", "minh"][usize::from(level) - 1]);
                 let now = report.update_time + TimeDelta::hours(1);
-                let (accepted, act) = report.accept(who, "Đạt.".to_owned(), now).unwrap();
+                let (accepted, act) = report.accept(who, &[], "Đạt.".to_owned(), now).unwrap();
                 let deed = Deed::Accepted { level, comment: "Đạt.".to_owned() };
                 assert_eq!((act.version, act.revision, act.at), (version + 1, revision, now));
                 assert_eq!((act.author.as_str(), act.deed), (who, deed));
@@ -1128,9 +1132,11 @@ mod tests {
             assert_eq!((again.acceptances(), again.revision), (&[][..], 2));
             assert_eq!(again.first(), report.first());
             // It is another who handed over now.
-            let same = Err(NotAccepted::SameReviewer { name });
-            assert_eq!(accept(again.clone(), "hoa"), same);
-            accept(accept(again, "lan").unwrap(), "minh").unwrap();
+            let same = NotAccepted::SameReviewer { name };
+            assert_eq!(accept(again.clone(), "hoa"), Err(same));
+            let earlier = ["lan".to_owned()];
+            assert_eq!(again.clone().accept("lan", &earlier, String::new(), now), Err(same));
+            accept(accept(again, "chi").unwrap(), "minh").unwrap();
         }
     }
 

@@ -4,7 +4,7 @@
 //! names indicators that there are and joins only what goes together, and it neither holds nor fails whatever is reported. What
 //! remains of CEL is small on purpose: no loops, no maps, no text but choices. A report is then judged by the interpreter.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
@@ -12,9 +12,11 @@ use cel::{Context, ExecutionError, Value};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::finding::Severity;
-use super::form::Kind;
+use super::form::{Indicator, Kind};
+use super::value::MOST_DECIMALS;
 use super::wording;
 
 /// Bounds of one rule.
@@ -23,9 +25,10 @@ const MOST_NODES: usize = 200;
 const MOST_LEVELS: usize = 16;
 /// Links of a chain, a + b + c: the interpreter goes as deep as it is long.
 const MOST_LINKS: usize = 24;
-/// Brackets within brackets, and signs before signs: the parser goes as deep as they do, before anything can be counted.
+/// Brackets within brackets: the parser goes as deep as they do, before anything can be counted.
 const MOST_BRACKETS: usize = 16;
-const MOST_SIGNS: usize = 8;
+/// Conditions within conditions are as deep, without brackets; of either the parser itself goes no deeper than this.
+const MOST_RECURSION: u16 = 2 * MOST_BRACKETS as u16;
 /// The parser goes through some ten functions for each bracket: more than the stack of a worker holds.
 const PARSER_STACK: usize = 16 << 20;
 /// The largest percentage that can be stated.
@@ -56,6 +59,10 @@ fn error() -> Severity {
     Severity::Error
 }
 
+/// What is stated is asked of other names than what it is: of what is stated, but not exactly, only the one is known. No
+/// expression can name them, for the blank.
+const STATED: &str = "stated ";
+
 /// Where a figure comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
@@ -84,6 +91,11 @@ impl Source {
     fn name(self) -> &'static str {
         Self::ALL.into_iter().find(|(_, source)| *source == self).map_or("", |(name, _)| name)
     }
+
+    /// By what has() asks.
+    fn stated(self) -> String {
+        format!("{STATED}{}", self.name())
+    }
 }
 
 /// What is stated exactly of an indicator.
@@ -101,6 +113,8 @@ pub enum Number {
 pub trait Known {
     /// What is stated exactly, and once; none where it is missing.
     fn figure(&self, source: Source, indicator: &str) -> Option<Number>;
+    /// Whether it is stated at all: exactly or not, once or more than once.
+    fn states(&self, source: Source, indicator: &str) -> bool;
     /// What people call an indicator.
     fn label<'a>(&'a self, indicator: &'a str) -> &'a str;
 }
@@ -200,31 +214,32 @@ pub struct Rule {
     /// As the form states it.
     pub text: RuleText,
     expression: IdedExpr,
-    /// Each figure that it names, in its order.
+    /// The figures that it names, each where it does so first.
     references: Vec<(Source, String)>,
+    /// Those of them that it asks for by has().
+    asks: Vec<(Source, String)>,
 }
 
+/// The indicators of a form, by their keys.
+type Indicators<'a> = dyn Fn(&str) -> Option<&'a Indicator> + 'a;
+
 impl Rule {
-    /// Reads a rule of a form, whose indicators are of the kinds that `kind` says.
+    /// Reads a rule of a form that has these indicators.
     ///
     /// Errors: the first thing that is wrong, with its place.
-    pub fn compile(text: &RuleText, kind: &dyn Fn(&str) -> Option<Kind>) -> Result<Self, BadRule> {
+    pub fn compile(text: &RuleText, indicator: &Indicators<'_>) -> Result<Self, BadRule> {
         let source = text.expression.as_str();
         bounded(source)?;
-        let (expression, places) = parsed(source)?;
+        let (mut expression, places) = parsed(source)?;
+        let (references, asks) = (Vec::new(), Vec::new());
         let mut checker =
-            Checker { source, places: &places, kind, references: Vec::new(), nodes: 0, links: 0 };
+            Checker { source, places: &places, indicator, references, asks, nodes: 0, links: 0 };
         let is = checker.typed(&expression, 1)?;
         if is != Type::Bool {
             let why = Why::WrongType(format!("is {} and not true or false,", is.word()));
             return Err(checker.bad(&expression, why));
         }
-        let kinds: BTreeMap<&str, Kind> = checker
-            .references
-            .iter()
-            .filter_map(|(_, indicator)| Some((indicator.as_str(), kind(indicator)?)))
-            .collect();
-        match range(&expression, &kinds) {
+        match range(&expression, indicator) {
             Ok(Range::Bool(Some(always))) => {
                 return Err(checker.bad(&expression, Why::Constant(always)));
             }
@@ -234,7 +249,9 @@ impl Rule {
                 return Err(BadRule { why: Why::DividesByZero, place });
             }
         }
-        Ok(Self { text: text.clone(), references: checker.references, expression })
+        let Checker { references, asks, .. } = checker;
+        make_ready(&mut expression);
+        Ok(Self { text: text.clone(), expression, references, asks })
     }
 
     /// The first indicator that it names: for each of its figures the rule is judged.
@@ -273,10 +290,9 @@ impl Rule {
         }
     }
 
-    /// The figures that are stated of those that it names.
+    /// What is stated of what it names.
     fn context<'a>(&self, known: &dyn Known) -> Context<'a, 'static> {
-        let mut of_source: HashMap<Source, HashMap<String, Value>> =
-            Source::ALL.map(|(_, source)| (source, HashMap::new())).into();
+        let mut of_name = HashMap::<String, HashMap<String, Value>>::new();
         for (source, indicator) in &self.references {
             let Some(number) = known.figure(*source, indicator) else { continue };
             let value = match number {
@@ -285,14 +301,39 @@ impl Rule {
                 Number::Percent(percent) => Value::Float(percent.to_f64().unwrap_or(f64::NAN)),
                 Number::Text(text) => Value::from(text),
             };
-            of_source.entry(*source).or_default().insert(indicator.clone(), value);
+            of_name.entry(source.name().to_owned()).or_default().insert(indicator.clone(), value);
+        }
+        for (source, indicator) in &self.asks {
+            let stated = of_name.entry(source.stated()).or_default();
+            if known.states(*source, indicator) {
+                stated.insert(indicator.clone(), Value::Bool(true));
+            }
         }
         let mut context = functions();
-        for (source, values) in of_source {
-            context.add_variable_from_value(source.name(), values);
+        for (name, values) in of_name {
+            context.add_variable_from_value(name, values);
         }
         context
     }
+}
+
+/// A part of a rule that was checked, as it is judged: texts in the one encoding that those of reports have.
+fn make_ready(at: &mut IdedExpr) {
+    match &mut at.expr {
+        Expr::Literal(LiteralValue::String(text)) => *text = normal(text.inner()).into(),
+        Expr::Select(select) if select.test => {
+            if let Expr::Ident(name) = &mut select.operand.expr {
+                name.insert_str(0, STATED);
+            }
+        }
+        Expr::Call(call) => call.args.iter_mut().for_each(make_ready),
+        Expr::List(list) => list.elements.iter_mut().for_each(make_ready),
+        _ => {}
+    }
+}
+
+fn normal(text: &str) -> String {
+    text.nfc().collect()
 }
 
 /// What rules can call, beside the operators.
@@ -307,52 +348,79 @@ fn functions() -> Context<'static, 'static> {
     context
 }
 
-/// Refuses what the parser would take too long or go too deep for.
+/// Refuses what the parser would take too long or go too deep for. Where texts end has to be plain for that: what makes it
+/// less so, no rule needs.
 fn bounded(source: &str) -> Result<(), BadRule> {
     if source.len() > MOST_BYTES {
         return Err(BadRule { why: Why::TooLong, place: 1 });
     }
-    let (mut brackets, mut signs, mut quote) = (0_usize, 0_usize, None);
-    for (at, character) in source.chars().enumerate() {
-        if let Some(end) = quote {
-            quote = (character != end).then_some(end);
+    let characters: Vec<char> = source.chars().collect();
+    let (mut brackets, mut text) = (Vec::new(), None);
+    for (at, character) in characters.iter().copied().enumerate() {
+        let bad = |why: Why| Err(BadRule { why, place: at + 1 });
+        let not_for_rules = |what: &str| bad(Why::NotForRules(what.to_owned()));
+        if character == '\\' {
+            return not_for_rules("a backslash");
+        }
+        if let Some((end, begin)) = text {
+            if character == '\n' || character == '\r' {
+                return Err(unreadable("a text has no end in its line", begin));
+            }
+            text = text.filter(|_| character != end);
             continue;
         }
+        let follows = |what: &[char]| characters[at + 1..].starts_with(what);
         match character {
-            '(' | '[' | '{' => brackets += 1,
-            ')' | ']' | '}' => brackets = brackets.saturating_sub(1),
-            '"' | '\'' => quote = Some(character),
+            '"' | '\'' if follows(&[character, character]) => {
+                return not_for_rules("a text in three quotes");
+            }
+            '"' | '\'' if at > 0 && characters[at - 1].is_alphanumeric() => {
+                return not_for_rules("a text with a letter before it");
+            }
+            '"' | '\'' => text = Some((character, at + 1)),
+            '/' if follows(&['/']) => return not_for_rules("a comment"),
+            '{' | '}' => return not_for_rules("a map"),
+            '(' | '[' if brackets.len() == MOST_BRACKETS => return bad(Why::TooDeep),
+            '(' => brackets.push(')'),
+            '[' => brackets.push(']'),
+            ')' | ']' if brackets.pop() != Some(character) => {
+                return Err(unreadable("a bracket closes none", at + 1));
+            }
             _ => {}
-        }
-        match character {
-            '!' | '-' | '?' => signs += 1,
-            ' ' | '\t' | '\n' | '\r' => {}
-            // A condition within a condition is as deep as a sign before a sign, however long.
-            _ if source.matches('?').count() <= MOST_SIGNS => signs = 0,
-            _ => {}
-        }
-        if brackets > MOST_BRACKETS || signs > MOST_SIGNS {
-            return Err(BadRule { why: Why::TooDeep, place: at + 1 });
         }
     }
-    Ok(())
+    text.map_or(Ok(()), |(_, begin)| Err(unreadable("a text has no end", begin)))
+}
+
+fn unreadable(says: impl Into<String>, place: usize) -> BadRule {
+    BadRule { why: Why::Unreadable(says.into()), place }
 }
 
 /// Reads an expression whose size is bounded.
 fn parsed(source: &str) -> Result<(IdedExpr, SourceInfo), BadRule> {
-    let unreadable =
-        |says: String, place: usize| BadRule { why: Why::Unreadable(says), place: place.max(1) };
-    let read = || cel::parser::Parser::default().parse_with_source_info(source);
+    let parser = || cel::parser::Parser::default().max_recursion_depth(MOST_RECURSION);
     let read = std::thread::scope(|scope| {
         let reader = std::thread::Builder::new().stack_size(PARSER_STACK);
+        let read = || parser().parse_with_source_info(source);
         let reader = reader.spawn_scoped(scope, read).map_err(|error| error.to_string())?;
         reader.join().map_err(|_| "the parser gave up".to_owned())
     });
     read.map_err(|says| unreadable(says, 1))?.map_err(|errors| {
-        let first = errors.errors.first();
-        let place = first.map_or(1, |error| usize::try_from(error.pos.1).unwrap_or(1));
-        unreadable(first.map_or_else(String::new, |error| error.msg.clone()), place)
+        let Some(first) = errors.errors.first() else { return unreadable("", 1) };
+        let place = place_in(source, first.pos);
+        // It has no other word for its own limit.
+        if first.msg.contains("Recursion limit") {
+            return BadRule { why: Why::TooDeep, place };
+        }
+        unreadable(first.msg.clone(), place)
     })
+}
+
+/// The character at a line and a column, both from 1.
+fn place_in(source: &str, (line, column): (isize, isize)) -> usize {
+    let count = |number: isize| usize::try_from(number).unwrap_or(0);
+    let before = source.split('\n').take(count(line - 1)).map(|line| line.chars().count() + 1);
+    (before.sum::<usize>() + count(column)).clamp(1, source.chars().count() + 1)
 }
 
 /// The character at which a part begins, from 1.
@@ -362,16 +430,17 @@ fn place_of(source: &str, places: &SourceInfo, id: u64) -> usize {
 }
 
 /// Goes through an expression once: what it is made of, and whether it goes together.
-struct Checker<'a> {
+struct Checker<'a, 'f> {
     source: &'a str,
     places: &'a SourceInfo,
-    kind: &'a dyn Fn(&str) -> Option<Kind>,
+    indicator: &'a Indicators<'f>,
     references: Vec<(Source, String)>,
+    asks: Vec<(Source, String)>,
     nodes: usize,
     links: usize,
 }
 
-impl Checker<'_> {
+impl Checker<'_, '_> {
     fn bad(&self, at: &IdedExpr, why: Why) -> BadRule {
         // A figure stands at the point before its indicator; it begins before that.
         let begins = match &at.expr {
@@ -441,25 +510,31 @@ impl Checker<'_> {
             let what = "a field of something else than v, previous, year and whole";
             return Err(self.not_for_rules(at, what));
         };
-        let Some(kind) = (self.kind)(indicator) else {
+        let Some(kind) = (self.indicator)(indicator).map(|one| one.kind) else {
             return Err(self.bad(at, Why::UnknownIndicator(indicator.to_owned())));
         };
-        self.references.push((source, indicator.to_owned()));
+        let note = |list: &mut Vec<(Source, String)>| {
+            if !list.iter().any(|(of, key)| *of == source && key == indicator) {
+                list.push((source, indicator.to_owned()));
+            }
+        };
+        note(&mut self.references);
         if test {
-            return Ok(Type::Bool);
+            note(&mut self.asks);
         }
         let has_whole = matches!(kind, Kind::Count | Kind::Stock | Kind::Ratio | Kind::Percent);
         let adds_up = matches!(kind, Kind::Count | Kind::Ratio | Kind::Money);
         match (source, kind) {
-            (Source::Whole, _) if has_whole => Ok(Type::Int),
+            (Source::Whole, _) if has_whole => Ok(if test { Type::Bool } else { Type::Int }),
             (Source::Whole, _) => {
                 Err(self.wrong(at, format!("whole.{indicator} is none: it is no part")))
             }
-            (Source::Year, _) if adds_up => Ok(Type::Int),
+            (Source::Year, _) if adds_up => Ok(if test { Type::Bool } else { Type::Int }),
             (Source::Year, _) => {
                 let says = format!("year.{indicator} is none: it is not added up over periods");
                 Err(self.wrong(at, says))
             }
+            _ if test => Ok(Type::Bool),
             (_, Kind::Text) => {
                 Err(self.wrong(at, format!("{indicator} is a text: only has() can ask for it")))
             }
@@ -527,6 +602,10 @@ impl Checker<'_> {
             (op::EQUALS | op::NOT_EQUALS, [one, two])
                 if self.comparable(call, *one, *two) && *one != Type::Bool =>
             {
+                if let [one, two] = call.args.as_slice() {
+                    self.can_be(one, two)?;
+                    self.can_be(two, one)?;
+                }
                 Ok(Type::Bool)
             }
             (op::GREATER_EQUALS | op::LESS_EQUALS | op::GREATER | op::LESS, [one, two])
@@ -558,6 +637,21 @@ impl Checker<'_> {
             || (one, two) == (Type::Int, Type::Percent) && constant(0)
     }
 
+    /// Refuses a text that is none of the choices of the figure that it is held against.
+    fn can_be(&self, figure: &IdedExpr, text: &IdedExpr) -> Result<(), BadRule> {
+        let (Expr::Select(select), Expr::Literal(LiteralValue::String(literal))) =
+            (&figure.expr, &text.expr)
+        else {
+            return Ok(());
+        };
+        let choices = (self.indicator)(&select.field).map(|one| one.choices.as_slice());
+        let (text_of, key) = (normal(literal.inner()), &select.field);
+        if choices.unwrap_or_default().contains(&text_of) {
+            return Ok(());
+        }
+        Err(self.wrong(text, format!("{text_of:?} is none of the choices of {key},")))
+    }
+
     fn is_in(&mut self, at: &IdedExpr, call: &CallExpr, level: usize) -> Result<Type, BadRule> {
         let [what, list] = call.args.as_slice() else {
             return Err(self.not_for_rules(at, "in without a list"));
@@ -576,6 +670,7 @@ impl Checker<'_> {
                 let says = format!("{} is never among what is {}", is.word(), of.word());
                 return Err(self.wrong(element, says));
             }
+            self.can_be(what, element)?;
         }
         if self.nodes > MOST_NODES {
             return Err(self.bad(at, Why::TooMany));
@@ -608,17 +703,17 @@ enum Range {
 const MOST: i128 = i64::MAX as i128;
 const MICRO: i128 = 1_000_000;
 
-/// What a part of a rule can be where figures are of these kinds.
+/// What a part of a rule can be where figures are of these indicators.
 ///
 /// Errors: the part that divides by zero, whatever is reported.
-fn range(at: &IdedExpr, kinds: &BTreeMap<&str, Kind>) -> Result<Range, u64> {
+fn range(at: &IdedExpr, indicator: &Indicators<'_>) -> Result<Range, u64> {
     use operators as op;
     let call = match &at.expr {
         Expr::Literal(literal) => return Ok(literal_range(literal)),
         Expr::Select(select) if select.test => return Ok(Range::Bool(None)),
         Expr::Select(select) => {
             let own = matches!(&select.operand.expr, Expr::Ident(name) if name != "whole");
-            return Ok(match kinds.get(select.field.as_str()) {
+            return Ok(match indicator(&select.field).map(|one| one.kind) {
                 Some(Kind::Choice | Kind::Text) if own => Range::Text,
                 Some(Kind::Percent) if own => Range::Number(0, MOST_PERCENT * MICRO),
                 _ => Range::Number(0, MOST * MICRO),
@@ -627,7 +722,8 @@ fn range(at: &IdedExpr, kinds: &BTreeMap<&str, Kind>) -> Result<Range, u64> {
         Expr::Call(call) => call,
         _ => return Ok(Range::Text),
     };
-    let parts: Vec<_> = call.args.iter().map(|arg| range(arg, kinds)).collect::<Result<_, _>>()?;
+    let parts: Vec<_> =
+        call.args.iter().map(|arg| range(arg, indicator)).collect::<Result<_, _>>()?;
     let same = matches!(call.args.as_slice(), [one, two] if alike(one, two));
     let bool_of = |at: usize| match parts.get(at) {
         Some(Range::Bool(known)) => *known,
@@ -652,6 +748,8 @@ fn range(at: &IdedExpr, kinds: &BTreeMap<&str, Kind>) -> Result<Range, u64> {
         },
         (op::EQUALS | op::GREATER_EQUALS | op::LESS_EQUALS, _) if same => Range::Bool(Some(true)),
         (op::NOT_EQUALS | op::GREATER | op::LESS, _) if same => Range::Bool(Some(false)),
+        (op::EQUALS, _) if is_never_stated(&call.args) => Range::Bool(Some(false)),
+        (op::NOT_EQUALS, _) if is_never_stated(&call.args) => Range::Bool(Some(true)),
         (name, [Range::Number(a, b), Range::Number(c, d)]) => {
             let (a, b, c, d) = (*a, *b, *c, *d);
             match name {
@@ -693,11 +791,38 @@ fn range(at: &IdedExpr, kinds: &BTreeMap<&str, Kind>) -> Result<Range, u64> {
             let least = if *a <= 0 && 0 <= *b { 0 } else { a.abs().min(b.abs()) };
             Range::Number(least, a.abs().max(b.abs()))
         }
-        (op::IN, _) => {
-            let empty = matches!(&call.args.get(1).map(|list| &list.expr), Some(Expr::List(list)) if list.elements.is_empty());
-            Range::Bool(empty.then_some(false))
-        }
+        (op::IN, [what, ..]) => Range::Bool(is_among(*what, call.args.get(1))),
         _ => Range::Bool(None),
+    })
+}
+
+/// Whether a part that can be that is one of a list of constants; none where it can be either.
+fn is_among(what: Range, list: Option<&IdedExpr>) -> Option<bool> {
+    let Some(Expr::List(list)) = list.map(|list| &list.expr) else { return None };
+    let equal = |element: &IdedExpr| match (what, &element.expr) {
+        (Range::Number(a, b), Expr::Literal(literal)) => match literal_range(literal) {
+            Range::Number(c, _) if c < a || b < c => Some(false),
+            Range::Number(c, _) => (a == b && a == c).then_some(true),
+            _ => None,
+        },
+        _ => None,
+    };
+    let all: Vec<_> = list.elements.iter().map(equal).collect();
+    if all.contains(&Some(true)) {
+        Some(true)
+    } else {
+        all.iter().all(|one| *one == Some(false)).then_some(false)
+    }
+}
+
+/// Whether a percentage is held against one with more decimals than can be stated.
+fn is_never_stated(args: &[IdedExpr]) -> bool {
+    let [one, two] = args else { return false };
+    [(one, two), (two, one)].into_iter().any(|(figure, constant)| {
+        let Expr::Literal(LiteralValue::Double(number)) = &constant.expr else { return false };
+        let digits = number.inner().to_string();
+        let decimals = digits.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        matches!(figure.expr, Expr::Select(_)) && decimals > MOST_DECIMALS as usize
     })
 }
 
@@ -723,14 +848,12 @@ fn literal_range(literal: &LiteralValue) -> Range {
             let number = i128::from(*number.inner()) * MICRO;
             Range::Number(number, number)
         }
-        LiteralValue::Double(number) => match Decimal::try_from(*number.inner()) {
-            Ok(number) => {
-                let millionths = number * Decimal::from(MICRO);
-                let (least, most) = (millionths.floor().to_i128(), millionths.ceil().to_i128());
-                Range::Number(least.unwrap_or(-MOST * MICRO), most.unwrap_or(MOST * MICRO))
-            }
-            Err(_) => Range::Number(-MOST * MICRO, MOST * MICRO),
-        },
+        LiteralValue::Double(number) => {
+            // However large or small: what is no millionth lies between two.
+            let millionths = *number.inner() * MICRO as f64;
+            let bounded = |number: f64| (number as i128).clamp(-i128::MAX / 2, i128::MAX / 2);
+            Range::Number(bounded(millionths.floor()), bounded(millionths.ceil()))
+        }
         _ => Range::Text,
     }
 }
@@ -807,7 +930,8 @@ impl Shown<'_> {
                     Expr::List(list) => list.elements.iter().map(|one| self.side(one)).collect(),
                     _ => Vec::new(),
                 };
-                let says = if is { "là một trong" } else { "không phải một trong" };
+                let says =
+                    if is { "thuộc các giá trị" } else { "không thuộc các giá trị" };
                 format!("{} {says}: {}", self.side(what), elements.join(", "))
             }
             (name, [one, two]) => {
@@ -820,7 +944,7 @@ impl Shown<'_> {
     fn label(&self, operand: &IdedExpr, indicator: &str) -> String {
         let label = self.known.label(indicator);
         match &operand.expr {
-            Expr::Ident(name) => match Source::of(name) {
+            Expr::Ident(name) => match Source::of(name.trim_start_matches(STATED)) {
                 Some(Source::Whole) => format!("mẫu số của “{label}”"),
                 Some(Source::Previous) => format!("“{label}” kỳ trước"),
                 Some(Source::Year) => format!("“{label}” lũy kế các kỳ trước trong năm"),
@@ -843,23 +967,32 @@ impl Shown<'_> {
 
     /// A calculation with its numbers; in brackets where what is around it binds as strongly.
     fn terms(&self, at: &IdedExpr, around: u8) -> String {
-        let Expr::Call(call) = &at.expr else { return self.number(at) };
-        match (binding(&call.func_name), call.args.as_slice()) {
-            (Some((sign, binds)), [one, two]) => {
-                let text =
-                    format!("{} {sign} {}", self.terms(one, binds - 1), self.terms(two, binds));
-                if binds <= around { format!("({text})") } else { text }
-            }
-            _ => self.number(at),
-        }
+        let (text, binds) = self.calculated(at).unwrap_or_else(|| (self.number(at), u8::MAX));
+        let binds = if text.starts_with(MINUS) { binds.min(SUM) } else { binds };
+        if binds <= around { format!("({text})") } else { text }
+    }
+
+    /// Where it is a calculation, with how strongly it binds.
+    fn calculated(&self, at: &IdedExpr) -> Option<(String, u8)> {
+        let Expr::Call(call) = &at.expr else { return None };
+        let [one, two] = call.args.as_slice() else { return None };
+        let (sign, binds) = binding(&call.func_name)?;
+        let text = if call.func_name == operators::MODULO {
+            let (one, two) = (self.terms(one, PRODUCT), self.terms(two, PRODUCT));
+            format!("số dư của phép chia {one} cho {two}")
+        } else {
+            format!("{} {sign} {}", self.terms(one, binds - 1), self.terms(two, binds))
+        };
+        Some((text, binds))
     }
 
     fn number(&self, at: &IdedExpr) -> String {
         match self.context.resolve(at) {
-            Ok(Value::Int(number)) => wording::number(number),
+            // With the sign that calculations have.
+            Ok(Value::Int(number)) => wording::number(number).replace('-', MINUS),
             Ok(Value::Float(number)) => {
-                let exact = Decimal::try_from(number).unwrap_or_default();
-                format!("{} %", wording::decimal(exact.normalize()))
+                // In its shortest writing, which is the one of whoever stated it, however large or small.
+                format!("{number} %").replace('.', ",").replace('-', MINUS)
             }
             Ok(Value::String(text)) => format!("“{text}”"),
             _ => String::new(),
@@ -867,15 +1000,21 @@ impl Shown<'_> {
     }
 }
 
+const MINUS: &str = "−";
+/// How strongly a calculation binds: words bind less than any sign.
+const WORDS: u8 = 1;
+const SUM: u8 = 2;
+const PRODUCT: u8 = 3;
+
 /// The sign of a calculation, and how strongly it binds.
 fn binding(operator: &str) -> Option<(&'static str, u8)> {
     use operators as op;
     Some(match operator {
-        op::ADD => ("+", 1),
-        op::SUBSTRACT => ("−", 1),
-        op::MULTIPLY => ("×", 2),
-        op::DIVIDE => (":", 2),
-        op::MODULO => ("mod", 2),
+        op::ADD => ("+", SUM),
+        op::SUBSTRACT => (MINUS, SUM),
+        op::MULTIPLY => ("×", PRODUCT),
+        op::DIVIDE => (":", PRODUCT),
+        op::MODULO => ("", WORDS),
         _ => return None,
     })
 }
@@ -899,17 +1038,30 @@ mod tests {
 
     use super::*;
 
-    fn kind(indicator: &str) -> Option<Kind> {
-        Some(match indicator {
-            "a" | "b" | "c" => Kind::Count,
-            "part" => Kind::Ratio,
-            "stock" => Kind::Stock,
-            "p" | "q" => Kind::Percent,
-            "money" => Kind::Money,
-            "text" => Kind::Text,
-            "choice" => Kind::Choice,
-            _ => return None,
-        })
+    fn indicator(key: &str) -> Option<&'static Indicator> {
+        static ALL: LazyLock<Vec<Indicator>> = LazyLock::new(|| {
+            let of = |(key, kind): (&str, &str)| {
+                let choices =
+                    if kind == "choice" { "['Có', 'Không', 'Một phần']" } else { "[]" };
+                let text =
+                    format!("key='{key}'\ndisplay_name='X'\nkind='{kind}'\nchoices={choices}");
+                toml::from_str(&text).unwrap()
+            };
+            let kinds = [
+                ("a", "count"),
+                ("b", "count"),
+                ("c", "count"),
+                ("part", "ratio"),
+                ("stock", "stock"),
+                ("p", "percent"),
+                ("q", "percent"),
+                ("money", "money"),
+                ("text", "text"),
+                ("choice", "choice"),
+            ];
+            kinds.into_iter().map(of).collect()
+        });
+        ALL.iter().find(|one| one.key == key)
     }
 
     fn text(expression: &str) -> RuleText {
@@ -924,7 +1076,7 @@ mod tests {
     }
 
     fn compile(expression: &str) -> Result<Rule, BadRule> {
-        Rule::compile(&text(expression), &kind)
+        Rule::compile(&text(expression), &indicator)
     }
 
     #[derive(Default)]
@@ -934,6 +1086,10 @@ mod tests {
         fn figure(&self, source: Source, indicator: &str) -> Option<Number> {
             let of = |one: &&(Source, &str, Number)| one.0 == source && one.1 == indicator;
             self.0.iter().find(of).map(|(_, _, number)| number.clone())
+        }
+
+        fn states(&self, source: Source, indicator: &str) -> bool {
+            self.figure(source, indicator).is_some()
         }
 
         fn label<'a>(&'a self, indicator: &'a str) -> &'a str {
@@ -970,11 +1126,29 @@ mod tests {
             ("!(v.a > v.b)", "1.270 > 126"),
             ("v.a > 0 ? v.b == 0 : v.c == 0", "1.270 > 0; 126 ≠ 0"),
             ("!has(v.a) || has(v.money)", "“Hồ sơ”: có số liệu; “money”: không có số liệu"),
-            ("v.a in [1, 2]", "1.270 không phải một trong: 1, 2"),
+            ("v.a in [1, 2]", "1.270 không thuộc các giá trị: 1, 2"),
+            ("!(v.a in [1270, 2])", "1.270 thuộc các giá trị: 1.270, 2"),
             ("abs(v.b - v.a) <= max(v.b, 100)", "1.144 > 126"),
         ] {
             assert_eq!(fails(expression, &report), evidence, "{expression}");
         }
+        // One minus sign, and what is negative in brackets where it follows another sign.
+        let report = counts(&[("a", 7), ("b", 3), ("c", 1)]);
+        for (expression, evidence) in [
+            ("v.c - (v.a - 12) == v.b", "1 − (7 − 12) = 6 ≠ 3"),
+            ("v.c - -v.a == v.b", "1 − (−7) = 8 ≠ 3"),
+            ("v.c - -5 == v.b", "1 − (−5) = 6 ≠ 3"),
+            ("-5 + v.a == v.b", "−5 + 7 = 2 ≠ 3"),
+            ("-5 * v.a == v.b", "(−5) × 7 = −35 ≠ 3"),
+            ("(-5 + v.c) * v.a == v.b", "(−5 + 1) × 7 = −28 ≠ 3"),
+            ("v.b == v.c - v.a", "3 ≠ 1 − 7 = −6"),
+            ("v.a % v.b == 2", "số dư của phép chia 7 cho 3 = 1 ≠ 2"),
+            ("(v.a + v.c) % v.b == 1", "số dư của phép chia (7 + 1) cho 3 = 2 ≠ 1"),
+            ("v.a % v.b * 2 == 1", "(số dư của phép chia 7 cho 3) × 2 = 2 ≠ 1"),
+        ] {
+            assert_eq!(fails(expression, &report), evidence, "{expression}");
+        }
+        let report = counts(&[("a", 1270), ("b", 126), ("c", 0)]);
         for expression in ["v.a == v.b + v.c + 1144", "has(v.a) || v.p > 3", "v.a > v.b || v.p > 3"]
         {
             assert_eq!(
@@ -1007,7 +1181,7 @@ mod tests {
             ("v.p <= 100", "100,01 % > 100"),
             ("v.p <= 100.0", "100,01 % > 100 %"),
             ("v.choice == 'Có'", "“Không” ≠ “Có”"),
-            ("v.choice in ['Có', 'Một phần']", "“Không” không phải một trong: “Có”, “Một phần”"),
+            ("v.choice in ['Có', 'Một phần']", "“Không” không thuộc các giá trị: “Có”, “Một phần”"),
         ] {
             assert_eq!(fails(expression, &report), evidence, "{expression}");
         }
@@ -1017,6 +1191,57 @@ mod tests {
         assert!(
             rule.needs(Source::Previous) && rule.needs(Source::Year) && !rule.needs(Source::Whole)
         );
+    }
+
+    #[test]
+    fn percentages_are_compared_with_any_that_can_be_written() {
+        let report = |stated: &str| {
+            Report(vec![(Source::This, "p", Number::Percent(stated.parse().unwrap()))])
+        };
+        // What is as small as nothing is more than nothing all the same.
+        let rule = compile("v.p < 1e-40").unwrap();
+        assert_eq!(rule.judge(&report("0")), Judgement::Holds);
+        assert!(matches!(rule.judge(&report("0.0001")), Judgement::Fails { .. }));
+        let evidence = "5,25 % ≠ 1000000000000000000000000000000 %; 5,25 % ≥ 5; 5,25 % ≥ −1,5 %";
+        assert_eq!(fails("v.p == 1e30 || v.p < 5 || v.p < -1.5", &report("5.25")), evidence);
+        for expression in ["v.p > 1e-300", "v.p == 12.3456", "v.p <= 99.99999", "v.p >= 5e3"] {
+            assert!(compile(expression).is_ok(), "{expression}");
+        }
+    }
+
+    #[test]
+    fn a_choice_is_one_however_a_rule_encodes_its_letters() {
+        let report = Report(vec![(Source::This, "choice", Number::Text("Có".to_owned()))]);
+        for expression in ["v.choice == 'Co\u{301}'", "v.choice in ['Co\u{301}', 'Không']"] {
+            assert_eq!(compile(expression).unwrap().judge(&report), Judgement::Holds);
+        }
+        assert_eq!(fails("v.choice != 'Co\u{301}'", &report), "“Có” = “Có”");
+    }
+
+    #[test]
+    fn a_figure_is_looked_up_once_for_each_source_that_a_rule_names_it_with() {
+        struct Counting(std::cell::RefCell<Vec<(Source, String)>>);
+        impl Known for Counting {
+            fn figure(&self, source: Source, indicator: &str) -> Option<Number> {
+                self.0.borrow_mut().push((source, indicator.to_owned()));
+                Some(Number::Count(1))
+            }
+
+            fn states(&self, _: Source, _: &str) -> bool {
+                true
+            }
+
+            fn label<'a>(&'a self, indicator: &'a str) -> &'a str {
+                indicator
+            }
+        }
+        let known = Counting(std::cell::RefCell::default());
+        let rule = compile("previous.b == v.b && v.a > v.b - previous.b || has(v.b)").unwrap();
+        rule.judge(&known);
+        let looked_up: Vec<_> =
+            known.0.take().into_iter().map(|(of, key)| format!("{}.{key}", of.name())).collect();
+        assert_eq!(looked_up, ["previous.b", "v.b", "v.a"]);
+        assert_eq!(rule.anchor(), "b");
     }
 
     #[test]
@@ -1047,6 +1272,21 @@ mod tests {
             ("v.choice > 'Có'", 10, "> does not go with a text and a text"),
             ("v.a in ['x']", 9, "a number is never among what is a text"),
             ("v.text == 'x'", 1, "text is a text: only has() can ask for it"),
+            ("v.choice == 'Co'", 13, "\"Co\" is none of the choices of choice,"),
+            ("'có' != previous.choice", 1, "\"có\" is none of the choices of choice,"),
+            ("v.choice in ['Có', '']", 20, "\"\" is none of the choices of choice,"),
+            ("!has(whole.choice)", 6, "whole.choice is none: it is no part"),
+            ("has(year.choice)", 5, "year.choice is none: it is not added up over periods"),
+            ("v.a in [-1]", 5, "is false whatever is reported"),
+            ("!(v.a in [-1, -2])", 1, "is true whatever is reported"),
+            ("2 in [1, 2]", 3, "is true whatever is reported"),
+            ("v.p == 12.34567", 5, "is false whatever is reported"),
+            ("0.00001 != v.p", 9, "is true whatever is reported"),
+            ("v.p < 1e23", 5, "is true whatever is reported"),
+            ("v.p > 1e28", 5, "is false whatever is reported"),
+            ("v.p < 1e300", 5, "is true whatever is reported"),
+            ("v.p < -1e300", 5, "is false whatever is reported"),
+            ("v.p < -1e-40", 5, "is false whatever is reported"),
             ("year.stock > 1", 1, "year.stock is none"),
             ("whole.money > 1", 1, "whole.money is none"),
             ("[1, 2].all(x, x > v.a)", 11, "a loop"),
@@ -1058,6 +1298,19 @@ mod tests {
             ("v['a'] == 1", 1, "the function _[_]"),
             ("v.a == 1u", 8, "a number with u"),
             ("{'a': 1} == v", 1, "a map"),
+            ("v.choice == 'C\\u1ee3'", 15, "a backslash"),
+            ("v.a > 1 // or so", 9, "a comment"),
+            ("v.choice == '''Có'''", 13, "a text in three quotes"),
+            ("v.choice == r'Có'", 14, "a text with a letter before it"),
+            ("v.choice == 'Có\n'", 13, "a text has no end in its line"),
+            ("v.choice == 'Có", 13, "a text has no end"),
+            ("v.a > 1)", 8, "a bracket closes none"),
+            ("(v.a > 1] || v.b > 1)", 9, "a bracket closes none"),
+            // Of several lines the character is the one of the whole.
+            ("v.a > 1 &&\n v.choice == 'Không' &&\n v.b >", 42, "does not read"),
+            ("v.a > 1 &&\r\n v.b > * 2", 20, "does not read"),
+            ("v.choice == 'Một phần' && v.a > * 2", 33, "does not read"),
+            ("v.choice == 'Một phần' && v.d > 2", 27, "names d"),
             ("1 == 1", 1, "is true whatever is reported"),
             ("v.a < 0", 1, "is false whatever is reported"),
             ("v.a >= 0", 1, "is true whatever is reported"),
@@ -1070,7 +1323,10 @@ mod tests {
             ("v.a / 0 == 1", 1, "divides by zero whatever is reported"),
             ("v.a % (3 - 3) == 1", 1, "divides by zero whatever is reported"),
         ] {
-            let bad = compile(expression).unwrap_err();
+            let bad = match compile(expression) {
+                Err(bad) => bad,
+                Ok(_) => panic!("{expression} is taken"),
+            };
             let told = bad.to_string();
             assert!(told.contains(says), "{expression}: {told}");
             if place != 1 {
@@ -1091,14 +1347,41 @@ mod tests {
                 (sum(490), Why::TooMany),
                 (sum(27), Why::TooMany),
                 (format!("{}v.a{} == 1", "1 - (".repeat(16), ")".repeat(16)), Why::TooDeep),
-                (format!("{}true", "!".repeat(1900)), Why::TooDeep),
-                (format!("v.a == {}1", "- ".repeat(900)), Why::TooDeep),
+                (ternaries(20), Why::TooDeep),
                 (ternaries(100), Why::TooDeep),
+                (format!("{}0", "1?1:".repeat(490)), Why::TooDeep),
                 (format!("v.a == 1{}", " ".repeat(2000)), Why::TooLong),
                 (format!("v.a in [{}1]", "1,".repeat(300)), Why::TooMany),
             ] {
                 let shown: String = expression.chars().take(40).collect();
                 assert_eq!(compile(&expression).unwrap_err().why, why, "{shown}");
+            }
+            // Signs before signs make nothing deep, however many they are.
+            for expression in
+                [format!("{}(v.a > 1)", "!".repeat(1900)), format!("v.a > {}v.b", "- ".repeat(900))]
+            {
+                assert!(compile(&expression).is_ok(), "{expression}");
+            }
+            // What is long but not nested in brackets, and what would hide them, is refused as well.
+            for expression in [
+                format!("v{} == 1", ".a".repeat(990)),
+                format!("v{} == 1", "[1]".repeat(600)),
+                format!("{}1", "1<".repeat(990)),
+                format!("{}1", "1*".repeat(990)),
+                format!("{}true", "true&&".repeat(320)),
+                "!-".repeat(990),
+                format!("{}1{}", "(1?1:".repeat(16), ")".repeat(16)),
+                "[".repeat(1900),
+                "(]".repeat(900),
+                "((((]]]]".repeat(240),
+                format!("'\\'' == v.choice && {}", "{".repeat(900)),
+                format!("'''' == v.choice && {}", "(".repeat(900)),
+                format!("r'\\' == v.choice && {}", "(".repeat(900)),
+                format!("v.choice == '\n{}", "(".repeat(900)),
+                format!("v.a > 1 // '\n && {}", "(".repeat(900)),
+            ] {
+                let shown: String = expression.chars().take(40).collect();
+                assert!(compile(&expression).is_err(), "{shown}");
             }
             assert!(compile(&deep(15)).is_ok());
             let ones = counts(&[("a", 1)]);
@@ -1160,13 +1443,13 @@ mod tests {
             let Err(BadRule { why: Why::Constant(always), .. }) = compile(&expression) else {
                 return Ok(());
             };
-            // Judged all the same, as part of a rule that is none of these.
-            let rule = compile(&format!("({expression}) == true || v.a > 7000")).err();
-            prop_assert!(rule.is_some());
-            let source = cel::parser::Parser::default().parse(&expression).unwrap();
+            // Judged all the same.
+            let mut source = cel::parser::Parser::default().parse(&expression).unwrap();
+            make_ready(&mut source);
             let mut references = vec![(Source::Previous, "a".to_owned())];
             references.extend(["a", "b", "c"].map(|key| (Source::This, key.to_owned())));
-            let rule = Rule { text: text(&expression), expression: source, references };
+            let asks = vec![(Source::This, "c".to_owned())];
+            let rule = Rule { text: text(&expression), expression: source, references, asks };
             match rule.judge(&values(a, b, c, before)) {
                 Judgement::Holds => prop_assert!(always, "{}", expression),
                 Judgement::Fails { .. } => prop_assert!(!always, "{}", expression),
@@ -1186,7 +1469,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_a_rule_or_refused_with_a_place_in_it(expression in "[va-c.()!&|=<>+*/%?:\\[\\], 0-9'\"-]{0,60}|.{0,40}") {
+        fn any_text_is_a_rule_or_refused_with_a_place_in_it(expression in "[vpa-e.()!&|=<>+*/%?:\\[\\], 0-9'\"-]{0,60}|v[.]p (<|==|>=) -?[0-9]{1,3}([.][0-9]{1,9})?(e-?[0-9]{1,3})?|.{0,40}") {
             if let Err(bad) = compile(&expression) {
                 prop_assert!((1..=expression.chars().count() + 1).contains(&bad.place), "{:?} {:?}", expression, bad);
             }

@@ -10,32 +10,25 @@ use dunghan_proto::submission::upload_attachment_request::Message;
 use dunghan_rpc::read_away;
 use futures::stream::{self, StreamExt as _};
 use futures::{Stream, TryStreamExt as _};
+use tokio::time::Instant;
 use tonic::Streaming;
 
+use super::stream::next;
 use super::*;
 use crate::blobs::{self, Announced, NotReceived, pieces};
 use crate::convert::Upload;
 use crate::domain::attachment::{Attachment, AttachmentName, Erasure};
 use crate::domain::report::AttachedFile;
-use crate::error::{attachment_damaged, attachment_erased, stream_broken};
+use crate::error::{attachment_damaged, attachment_erased, in_header, stream_broken};
 
 /// The most bytes of one chunk.
 const LARGEST_CHUNK: usize = 1 << 20;
-/// How long a sender may say nothing: others wait for its place.
-const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 
 type Uploading = Streaming<pb::UploadAttachmentRequest>;
 
-/// The next message of an upload.
-async fn next(uploading: &mut Uploading) -> Result<Option<pb::UploadAttachmentRequest>, Status> {
-    match tokio::time::timeout(SILENCE_LIMIT, uploading.message()).await {
-        Ok(Ok(message)) => Ok(message),
-        // Larger than what is decoded at all.
-        Ok(Err(status)) if status.code() == Code::OutOfRange => Err(chunk_too_large()),
-        Ok(Err(status)) => Err(stream_broken(status.message())),
-        Err(_) => Err(stream_broken(&format!("nothing came for {SILENCE_LIMIT:?}"))),
-    }
-}
+/// How long a sender may stay behind the least rate, in bytes a second, at which a file has to come: others wait for its place.
+const GRACE: Duration = Duration::from_secs(60);
+const LEAST_RATE: f64 = 16384.0;
 
 fn chunk_too_large() -> Status {
     let says = format!("must not be larger than {} MiB", LARGEST_CHUNK >> 20);
@@ -45,14 +38,38 @@ fn chunk_too_large() -> Status {
 /// The chunks of an upload after its header.
 fn chunks(uploading: &mut Uploading) -> impl Stream<Item = Result<Vec<u8>, Status>> {
     stream::try_unfold(uploading, async |uploading| {
-        let Some(message) = next(uploading).await? else { return Ok(None) };
+        let Some(message) = next(uploading, chunk_too_large).await? else { return Ok(None) };
         match message.message {
             Some(Message::Chunk(chunk)) if chunk.len() > LARGEST_CHUNK => Err(chunk_too_large()),
+            Some(Message::Chunk(chunk)) if chunk.is_empty() => {
+                Err(bad("chunk", Common::InvalidField, "is empty"))
+            }
             Some(Message::Chunk(chunk)) => Ok(Some((chunk, uploading))),
             Some(Message::Header(_)) | None => {
                 let says = "is missing: only the first message is a header";
                 Err(bad("chunk", Common::InvalidField, says))
             }
+        }
+    })
+}
+
+/// The chunks of an upload as long as they come fast enough, from when the first is asked for.
+fn not_too_slow(
+    chunks: impl Stream<Item = Result<Vec<u8>, Status>>,
+    grace: Duration,
+) -> impl Stream<Item = Result<Vec<u8>, Status>> {
+    let pinned = Box::pin(chunks);
+    stream::try_unfold((pinned, None, 0), move |(mut chunks, begun, came)| async move {
+        let begun = begun.unwrap_or_else(Instant::now);
+        let limit = grace + Duration::from_secs_f64(f64::from(came) / LEAST_RATE);
+        match tokio::time::timeout_at(begun + limit, chunks.next()).await {
+            Ok(None) => Ok(None),
+            Ok(Some(chunk)) => {
+                let chunk = chunk?;
+                let came = u32::try_from(chunk.len()).unwrap_or(u32::MAX).saturating_add(came);
+                Ok(Some((chunk, (chunks, Some(begun), came))))
+            }
+            Err(_) => Err(stream_broken(&format!("{came} bytes came in {limit:?}"))),
         }
     })
 }
@@ -63,7 +80,7 @@ impl Service {
         caller: &Caller,
         uploading: &mut Uploading,
     ) -> Result<Response<pb::Attachment>, Status> {
-        let first = next(uploading).await?.and_then(|message| message.message);
+        let first = next(uploading, chunk_too_large).await?.and_then(|message| message.message);
         let Some(Message::Header(header)) = first else {
             let says = "is missing: the first message says what comes";
             return Err(bad("header", ErrorReason::HeaderMissing, says));
@@ -90,7 +107,7 @@ impl Service {
         let editable = self.store.report_fetch(report).await?.must_take_a_file();
         editable.map_err(Error::from)?;
         let Announced { size, sha256 } = announced.clone();
-        let received = self.blobs.receive(announced, chunks(uploading)).await;
+        let received = self.blobs.receive(announced, not_too_slow(chunks(uploading), GRACE)).await;
         let received = received.map_err(|refused| match refused {
             NotReceived::Broken(status) => status,
             refused => refused.into(),
@@ -148,7 +165,7 @@ impl AttachmentService for Service {
     ) -> Result<Response<pb::Attachment>, Status> {
         let caller = Caller::of(&request)?;
         let mut uploading = request.into_inner();
-        let answer = self.upload(&caller, &mut uploading).await;
+        let answer = self.upload(&caller, &mut uploading).await.map_err(in_header);
         // What is refused, or was answered before, may still be coming.
         read_away(&mut uploading).await;
         answer
@@ -240,5 +257,36 @@ impl AttachmentService for Service {
             self.collector.bell.notify_one();
         }
         Ok(Response::new(pb::Attachment::from(&erased)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_upload_may_pause_within_its_grace_and_not_dribble() {
+        let came = || stream::iter((0..3).map(|_| Ok(vec![0; 1 << 20])));
+        let whole: Vec<_> = not_too_slow(came(), Duration::ZERO).try_collect().await.unwrap();
+        assert_eq!(whole.concat().len(), 3 << 20);
+        // The next byte is not there, and the time that what came gives is over.
+        let one = stream::iter([Ok(vec![0])]).chain(stream::pending());
+        let mut dribbling = std::pin::pin!(not_too_slow(one, Duration::ZERO));
+        assert!(dribbling.next().await.unwrap().is_ok());
+        let refused = dribbling.next().await.unwrap().unwrap_err();
+        assert_eq!(refused.code(), Code::Aborted);
+        assert!(refused.message().contains("1 bytes came"), "{refused:?}");
+    }
+
+    #[test]
+    fn what_later_may_succeed_is_refused_as_unavailable() {
+        let full = || NotReceived::Unwritable(io::ErrorKind::StorageFull.into());
+        for refused in [NotReceived::Full, full()] {
+            assert_eq!(Status::from(refused).code(), Code::Unavailable);
+        }
+        let other = NotReceived::Unwritable(io::ErrorKind::PermissionDenied.into());
+        assert_eq!(Status::from(other).code(), Code::Internal);
     }
 }

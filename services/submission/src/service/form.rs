@@ -10,7 +10,7 @@ use dunghan_rpc::{Caller, Page, field, internal, refuse};
 use tokio::task::spawn_blocking;
 use tonic::{Code, Request, Response, Status};
 
-use super::{Service, request_key};
+use super::{Service, fitting, request_key};
 use crate::convert;
 use crate::domain::form::{Form, Forms, Published, Retired};
 use crate::error::bad;
@@ -69,7 +69,9 @@ impl CurrentForms {
         store: &Store,
         key: &str,
     ) -> Result<Option<Arc<Form>>, Status> {
-        if let Some(form) = self.held().forms.get(key) {
+        let held = self.held();
+        // Before the first look it may be one that came with the program, and stands aside for one that was published.
+        if let Some(form) = held.forms.get(key).filter(|_| held.version >= 0) {
             return Ok(Some(form.clone()));
         }
         Ok(self.follow(store).await?.get(key).cloned())
@@ -131,13 +133,16 @@ impl FormService for Service {
         request: Request<pb::ListFormsRequest>,
     ) -> Result<Response<pb::ListFormsResponse>, Status> {
         let request = request.into_inner();
-        let page = Page::<String>::new(request.page_size, &request.page_token, &"ListForms")?;
+        let mut page = Page::<String>::new(request.page_size, &request.page_token, &"ListForms")?;
         let forms = self.forms.follow(&self.store).await?;
         let after =
             |form: &&Arc<Form>| page.after.as_ref().is_none_or(|after| form.key() > after.as_str());
-        let left: Vec<_> = forms.iter().filter(after).collect();
-        let (forms, next_page_token) = page.cut(left, |form| form.key().to_owned());
-        let forms = forms.into_iter().map(|form| pb::Form::from(&**form)).collect();
+        let left = forms.iter().filter(after).take(page.size + 1);
+        let left: Vec<_> =
+            left.map(|form| (form.key().to_owned(), pb::Form::from(&**form))).collect();
+        page.size = page.size.min(fitting(&left));
+        let (forms, next_page_token) = page.cut(left, |(key, _)| key.clone());
+        let forms = forms.into_iter().map(|(_, form)| form).collect();
         Ok(Response::new(pb::ListFormsResponse { forms, next_page_token }))
     }
 
@@ -197,5 +202,30 @@ impl FormService for Service {
             Ok(store.form_retire(id, author, &retired, key.as_ref(), answer).await?)
         };
         self.once(key.as_ref(), retire).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dunghan_store::Database;
+    use dunghan_testkit::{Engine, Place};
+
+    use super::*;
+    use crate::domain::form::FormText;
+
+    #[tokio::test]
+    async fn a_published_form_stands_whatever_the_program_brings_under_its_name_since() {
+        let place = Place::new(Engine::Sqlite).await;
+        let database = Database::open(&place.location, "submission").await.unwrap();
+        database.migrate::<store::Migrations>().await.unwrap();
+        let store = Store::new(database);
+        let forms = CurrentForms::new(Forms::compiled_in().unwrap());
+        let own = forms.own.get("cds-1").unwrap().text().clone();
+        let published = FormText { display_name: "Do đơn vị ban hành".to_owned(), ..own };
+        let by = Published { at: chrono::DateTime::UNIX_EPOCH, author: "lan".to_owned() };
+        store.form_insert::<pb::Form>(&published, &by, None).await.unwrap();
+        // Nobody has read or begun anything yet.
+        let known = forms.known(&store, "cds-1").await.unwrap().unwrap();
+        assert_eq!(known.text().display_name, "Do đơn vị ban hành");
     }
 }

@@ -1,34 +1,63 @@
 //! What happened elsewhere: reports by the thousand, and arrivals of documents.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
-use dunghan_calendar::Period;
 use dunghan_proto::submission as pb;
 use dunghan_proto::submission::import_reports_request::{Header, Message};
 use dunghan_proto::submission::intake_service_server::IntakeService;
 use dunghan_rpc::read_away;
 use prost::Message as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tonic::Streaming;
 
+use super::stream::next;
 use super::*;
+use crate::LARGEST_MESSAGE;
 use crate::convert::{ReadRow, ToldRow};
-use crate::domain::arrival::{AGENCY_CODE, Arrival, keys};
+use crate::domain::arrival::{AGENCY_CODE, Arrival, Voiding, keys};
 use crate::domain::finding::Severity;
 use crate::domain::intake::{
     Counts, ImportName, ImportState, Outcome, Refusal, ReportImport, Seen, Step, Subject, Verdict,
 };
 use crate::domain::report::Stage;
-use crate::error::{import_refused, no_import, stream_broken, too_many_rows};
+use crate::error::{
+    import_refused, in_header, no_import, stream_broken, too_many_imports, too_many_rows,
+};
 use crate::store::{ArrivalKey, JudgedRows, Noted, Planned};
 
 /// The most rows of one import, and the most bytes of all of them.
 const MOST_ROWS: usize = 20_000;
-const MOST_BYTES: usize = 128 << 20;
+const MOST_BYTES: usize = 64 << 20;
 /// The most arrivals of one call.
 const MOST_ARRIVALS: usize = 1000;
 /// Rows that are checked by one turn on a thread of its own.
-const CHECKED_AT_ONCE: usize = 500;
+const CHECKED_AT_ONCE: usize = 200;
+/// How long an import waits for the one before it.
+const WAIT_LIMIT: Duration = Duration::from_secs(30);
+
+/// Whose turn it is: an import is held in memory several times over, as it came, as it reads and as it is to be written. So
+/// one is received, judged or applied at a time, and others wait.
+#[derive(Clone, Debug)]
+pub(crate) struct Turns {
+    one: Arc<Semaphore>,
+    limit: Duration,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { one: Arc::new(Semaphore::new(1)), limit: WAIT_LIMIT }
+    }
+}
+
+impl Turns {
+    /// Errors: UNAVAILABLE (TOO_MANY_IMPORTS).
+    async fn wait(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let turn = tokio::time::timeout(self.limit, self.one.clone().acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(|| too_many_imports(self.limit))
+    }
+}
 
 /// Runs what takes some milliseconds beside the calls, so that it holds none of them up.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
@@ -38,6 +67,7 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 /// All rows of a call.
 #[derive(Debug)]
 struct Received {
+    _turn: OwnedSemaphorePermit,
     parent: UnitId,
     request_id: Option<Uuid>,
     validate_only: bool,
@@ -96,10 +126,9 @@ struct Prepared {
 type Ahead = HashMap<Subject, Earlier>;
 
 impl Ground {
-    /// What a row has to do to the report that is there, or why it cannot.
+    /// What a row about a unit within reach has to do to the report that is there, or why it cannot.
     fn prepared(&self, row: ToldRow, before: Option<Report>) -> Result<Prepared, Refusal> {
         let ToldRow { unit, draft, submit, asserted } = row;
-        self.must_be_below(unit)?;
         let refusal = |status: Status| convert::refusal(&status);
         let (name, asked, form) = match &before {
             Some(there) => {
@@ -210,7 +239,11 @@ fn prepare(
 ) -> Vec<Row<Prepared>> {
     let mut seen = Seen::default();
     let prepared = rows.into_iter().map(|row| {
-        let ReadRow { number, unit, subject, told } = row;
+        let ReadRow { number, unit, whose, subject, told } = row;
+        // Before anything else: what there is of other units is not for everybody to find out.
+        if let Some(Err(outside)) = whose.map(|unit| ground.must_be_below(unit)) {
+            return Row { number, unit, there: None, to_do: Err(outside) };
+        }
         let twice = subject.as_ref().and_then(|subject| seen.note(subject.clone(), number));
         let before = subject.and_then(|subject| there.remove(&subject));
         let there = before.as_ref().map(|there| there.name);
@@ -221,10 +254,6 @@ fn prepare(
                 Err(convert::refused_row("unit", ErrorReason::DuplicateRow, says))
             }
         };
-        // Whether a report is there is not for everybody to find out.
-        let outside =
-            |refusal: &Refusal| refusal.reason == ErrorReason::UnitOutOfScope.as_str_name();
-        let there = there.filter(|_| !to_do.as_ref().is_err_and(outside));
         Row { number, unit, there, to_do }
     });
     prepared.collect()
@@ -362,21 +391,11 @@ impl Service {
         let mut judging = Judging { ground, arrivals, ahead: Ahead::new(), judged };
         let mut prepared = prepared.into_iter();
         loop {
-            let mut rows = Vec::new();
-            for Row { number, unit, there, to_do } in prepared.by_ref().take(CHECKED_AT_ONCE) {
-                let to_do = match to_do {
-                    Ok(one) if one.step == Step::Nothing => Ok((one, Vec::new())),
-                    Ok(one) => {
-                        let earlier = self.earlier(one.name.unit, &one.asked, &one.form).await?;
-                        Ok((one, earlier))
-                    }
-                    Err(refusal) => Err(refusal),
-                };
-                rows.push(Row { number, unit, there, to_do });
-            }
+            let rows: Vec<_> = prepared.by_ref().take(CHECKED_AT_ONCE).collect();
             if rows.is_empty() {
                 break;
             }
+            let rows = self.with_earlier(rows).await?;
             let check = move || {
                 judging.judge(rows);
                 judging
@@ -390,6 +409,40 @@ impl Service {
         Ok(judged)
     }
 
+    /// Rows with what their units handed over before, where their forms' rules ask for that: asked for together.
+    async fn with_earlier(
+        &self,
+        rows: Vec<Row<Prepared>>,
+    ) -> Result<Vec<Row<(Prepared, Vec<Earlier>)>>, Status> {
+        let periods = |row: &Row<Prepared>| {
+            let one = row.to_do.as_ref().ok().filter(|one| one.step != Step::Nothing);
+            one.map(|one| compared_with(&one.asked, &one.form)).unwrap_or_default()
+        };
+        let periods: Vec<_> = rows.iter().map(periods).collect();
+        let mut units: BTreeMap<(&str, &[Period]), Vec<UnitId>> = BTreeMap::new();
+        for (row, periods) in rows.iter().zip(&periods) {
+            if let (Ok(one), [_, ..]) = (&row.to_do, periods.as_slice()) {
+                units.entry((&one.asked.regime, periods)).or_default().push(one.name.unit);
+            }
+        }
+        let mut earlier = HashMap::new();
+        for ((regime, periods), units) in units {
+            for (unit, before) in self.store.report_earlier(&units, regime, periods).await? {
+                earlier.insert((unit, regime.to_owned(), periods.to_vec()), before);
+            }
+        }
+        let rows = rows.into_iter().zip(periods).map(|(row, periods)| {
+            let Row { number, unit, there, to_do } = row;
+            let to_do = to_do.map(|one| {
+                let which = (one.name.unit, one.asked.regime.clone(), periods);
+                let before = earlier.remove(&which).unwrap_or_default();
+                (one, before)
+            });
+            Row { number, unit, there, to_do }
+        });
+        Ok(rows.collect())
+    }
+
     /// The units, with all that rows name as far as there are such. The registry is asked once.
     async fn knowing_all(
         &self,
@@ -397,10 +450,10 @@ impl Service {
         rows: &[ReadRow],
     ) -> Result<Arc<Hierarchy>, Status> {
         let hierarchy = self.units.knowing(parent).await?;
-        let told = rows.iter().filter_map(|row| row.told.as_ref().ok());
-        let mut named = told.flat_map(|row| {
-            let agency = row.draft.changes.submitting_unit();
-            [Some(row.unit), agency].into_iter().flatten()
+        let mut named = rows.iter().flat_map(|row| {
+            let told = row.told.as_ref().ok();
+            let agency = told.and_then(|told| told.draft.changes.submitting_unit());
+            [row.whose, agency].into_iter().flatten()
         });
         if named.any(|unit| hierarchy.get(unit).is_none()) {
             return self.units.fresh().await;
@@ -429,13 +482,14 @@ impl Service {
         Ok(regimes)
     }
 
-    /// Reads the stream to its end. Nothing is written before: a stream that breaks leaves nothing.
+    /// Reads the stream to its end. Nothing is written before: a stream that breaks leaves nothing. tonic shows one that its
+    /// client has cancelled as one that is complete, so it is by the number of its rows that it is known to be whole.
     async fn receive(
         &self,
         caller: &Caller,
         stream: &mut Streaming<pb::ImportReportsRequest>,
     ) -> Result<Received, Status> {
-        let first = stream.message().await.map_err(|e| stream_broken(e.message()))?;
+        let first = next(stream, row_too_large).await?;
         let Some(Message::Header(header)) = first.and_then(|first| first.message) else {
             let says = "is missing: the first message says below which unit the rows are";
             return Err(bad("header", ErrorReason::HeaderMissing, says));
@@ -445,14 +499,15 @@ impl Service {
         let hierarchy = self.units.knowing(parent).await?;
         caller.must_write_under(parent, None, &hierarchy, self.today())?;
         must_exist(parent, &hierarchy)?;
-        let request_id = field::request_id(&request_id)?;
+        let request_id = field::request_id(&request_id).map_err(in_header)?;
         let announced = usize::try_from(row_count)
             .map_err(|_| bad("header.row_count", Common::InvalidField, "must not be negative"))?;
         if announced > MOST_ROWS {
             return Err(too_many_rows("header.row_count", MOST_ROWS, MOST_BYTES));
         }
+        let turn = self.imports.wait().await?;
         let (mut contents, mut bytes) = (Vec::new(), 0);
-        while let Some(message) = stream.message().await.map_err(|e| stream_broken(e.message()))? {
+        while let Some(message) = next(stream, row_too_large).await? {
             let Some(Message::Row(row)) = message.message else {
                 let says = "is missing: only the first message is a header";
                 return Err(bad("row", Common::RequiredFieldMissing, says));
@@ -470,7 +525,8 @@ impl Service {
                 "{came} rows came where {announced} are announced"
             )));
         }
-        Ok(Received { parent, request_id, validate_only, contents: Arc::new(contents) })
+        let contents = Arc::new(contents);
+        Ok(Received { _turn: turn, parent, request_id, validate_only, contents })
     }
 
     async fn take_in_rows(
@@ -485,12 +541,9 @@ impl Service {
                 return Err(refused);
             }
         };
-        // tonic shows a stream that its client has cancelled as one that is complete. The server drops a cancelled call
-        // when it waits for something, so it is made to wait before anything is applied.
-        tokio::task::yield_now().await;
         let key = received.key(caller).await?;
         loop {
-            if let Some(before) = self.answered(key.as_ref()).await? {
+            if let Some(before) = self.answered(key.as_ref()).await.map_err(in_header)? {
                 return Ok(before);
             }
             let judged = self.judge(caller, received.parent, &received.contents).await?;
@@ -500,7 +553,8 @@ impl Service {
                 Ok(answer) => return Ok(answer),
                 // Two of the same request at once: the one that lost finds the answer when it has failed.
                 Err(failed) => {
-                    return self.answered(key.as_ref()).await?.ok_or_else(|| failed.into());
+                    let before = self.answered(key.as_ref()).await.map_err(in_header)?;
+                    return before.ok_or_else(|| failed.into());
                 }
             }
         }
@@ -546,6 +600,7 @@ impl Service {
     }
 
     async fn commit(&self, caller: &Caller, name: ImportName) -> Result<ReportImport, Status> {
+        let _turn = self.imports.wait().await?;
         loop {
             let mut report_import = self.import(name).await?;
             match report_import.state {
@@ -614,7 +669,7 @@ impl Service {
             // Nobody is told that a code is unknown by a copy that is behind.
             hierarchy = self.units.fresh().await?;
         }
-        let mut names = HashSet::new();
+        let mut entries = HashSet::new();
         for (at, arrival) in &mut read {
             match sender(arrival, &hierarchy) {
                 Ok(unit) => arrival.sender = unit,
@@ -624,7 +679,7 @@ impl Service {
                     problems.push((*at, ("sender_agency_code", reason, says)));
                 }
             }
-            if !names.insert(arrival.name()) {
+            if !entries.insert(arrival.entry()) {
                 let says = "stands there twice for that year".to_owned();
                 problems.push((*at, ("arrival_number", ErrorReason::DuplicateRow, says)));
             }
@@ -636,6 +691,14 @@ impl Service {
         let told = problems.into_iter().map(|(at, one)| convert::arrival_problem(at, one));
         Ok(Err(told.collect()))
     }
+}
+
+fn row_too_large() -> Status {
+    bad(
+        "row",
+        ErrorReason::TooLong,
+        format!("must not be larger than {} MiB", LARGEST_MESSAGE >> 20),
+    )
 }
 
 /// Of what is not applied no report is there yet.
@@ -747,13 +810,29 @@ impl IntakeService for Service {
                 return refused(differ.into_iter().map(problem).collect());
             }
         };
-        let names: Vec<_> = arrivals.iter().map(Arrival::name).collect();
-        let noted = self.store.arrivals_fetch(recipient, &names).await?;
+        let entries: Vec<_> = arrivals.iter().map(Arrival::entry).collect();
+        let noted = self.store.arrivals_fetch(recipient, &entries).await?;
         Ok(Response::new(pb::RecordArrivalsResponse {
             arrivals: noted.iter().map(convert::noted_arrival).collect(),
             unchanged_count: i32::try_from(unchanged).unwrap_or(i32::MAX),
             problems: Vec::new(),
         }))
+    }
+
+    async fn void_arrival(
+        &self,
+        request: Request<pb::VoidArrivalRequest>,
+    ) -> Result<Response<pb::Arrival>, Status> {
+        let caller = Caller::of(&request)?;
+        let request = request.into_inner();
+        let name = convert::arrival_name("name", &request.name)?;
+        let reason = convert::reason(&request.reason)?;
+        let hierarchy = self.units.knowing(name.recipient).await?;
+        caller.must_write_under(name.recipient, None, &hierarchy, self.today())?;
+        let author = caller.subject().to_owned();
+        let voiding = Voiding { at: self.clock.now(), author, reason };
+        let void = Box::pin(self.store.arrival_void(name, &voiding)).await?;
+        Ok(Response::new(convert::noted_arrival(&void)))
     }
 
     async fn list_arrivals(
@@ -774,5 +853,23 @@ impl IntakeService for Service {
         let (found, next_page_token) = page.cut(found, |one| ArrivalKey::of(&one.arrival));
         let arrivals = found.iter().map(convert::noted_arrival).collect();
         Ok(Response::new(pb::ListArrivalsResponse { arrivals, next_page_token }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_import_waits_for_the_one_before_it_and_not_for_ever() {
+        let at_once = Turns { limit: Duration::ZERO, ..Turns::default() };
+        let first = at_once.clone().wait().await.unwrap();
+        let refused = at_once.wait().await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable);
+        assert_eq!(convert::refusal(&refused).reason, "ERROR_REASON_TOO_MANY_IMPORTS");
+        let patient = Turns { limit: WAIT_LIMIT, ..at_once.clone() };
+        let (second, ()) = tokio::join!(patient.wait(), async { drop(first) });
+        drop(second.unwrap());
+        assert!(at_once.wait().await.is_ok());
     }
 }

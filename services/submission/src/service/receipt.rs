@@ -18,7 +18,6 @@ use crate::domain::report::{NotHandedOver, Report, Stage};
 use crate::error::bad;
 use crate::store::Error;
 
-const TYPE: &str = "dunghan-receipt+jws";
 const MOST_TOKEN_BYTES: usize = 8000;
 const TOKEN: &str = "token";
 
@@ -43,14 +42,13 @@ impl Receipts {
     }
 
     fn sign(&self, said: &Said) -> Result<String, Status> {
-        self.own.sign(TYPE, said).map_err(|e| internal("signing a receipt", &e))
+        said.sign(&self.own).map_err(|e| internal("signing a receipt", &e))
     }
 
     /// Errors: INVALID_ARGUMENT (RECEIPT_ALTERED).
     fn verified(&self, token: &str) -> Result<Said, Status> {
-        let verified = JwsKey::verified::<Said>(&self.keys, TYPE, token);
         let altered = |e| bad(TOKEN, ErrorReason::ReceiptAltered, e);
-        verified.map(|(said, _)| said).map_err(altered)
+        Said::verified(&self.keys, token).map_err(altered)
     }
 }
 

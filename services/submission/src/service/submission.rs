@@ -7,7 +7,7 @@ use dunghan_proto::submission::submission_service_server::SubmissionService;
 use tokio::task::spawn_blocking;
 
 use super::*;
-use crate::domain::diff;
+use crate::domain::diff::{self, Names};
 use crate::error::unnested;
 
 #[tonic::async_trait]
@@ -153,7 +153,9 @@ impl SubmissionService for Service {
         self.permitted(&caller, name, right).await?;
         let (reviewer, key, comment) = (caller.subject(), key.as_ref(), &comment);
         let accept = |report: Report| async move {
-            let accepted = report.clone().accept(reviewer, comment.clone(), self.clock.now());
+            let submitters = self.store.report_submitters(&report).await?;
+            let (before, now) = (report.clone(), self.clock.now());
+            let accepted = before.accept(reviewer, &submitters, comment.clone(), now);
             self.keep_act(&report, accepted.map_err(Status::from)?, key).await
         };
         self.once(key, self.on_current(name, etag, accept)).await
@@ -220,13 +222,19 @@ impl SubmissionService for Service {
         let regime = given(regime).map(|name| regime_name("regime", &name)).transpose()?;
         let period = given(period).map(|name| convert::period("period", &name)).transpose()?;
         let stages = convert::stages(&request.states)?;
-        let asked = (&parent, &regime, &period, &stages);
+        let unit_only = request.unit_only;
+        if unit_only && parent.is_none() {
+            let says = "is missing: it says of which unit";
+            return Err(bad("parent", Common::RequiredFieldMissing, says));
+        }
+        let asked = (&parent, &regime, &period, &stages, unit_only);
         let mut page = Page::<ReportKey>::new(request.page_size, &request.page_token, &asked)?;
         let hierarchy = match parent {
             Some(parent) => self.units.knowing(parent).await?,
             None => self.units.current().await?,
         };
-        let (visible, units) = self.visible(&caller, parent, regime.as_deref(), &hierarchy)?;
+        let (visible, below) = self.visible(&caller, parent, regime.as_deref(), &hierarchy)?;
+        let units = if unit_only { parent.map(|unit| vec![unit]) } else { below };
         let filter = ReportFilter { visible, units, regime, period, stages };
         let found = self.store.report_page(&filter, page.after, page.size + 1).await?;
         let listed: Vec<_> =
@@ -280,17 +288,23 @@ impl SubmissionService for Service {
         let request = request.into_inner();
         let name = report_name("name", &request.name)?;
         let report = self.readable(&caller, name).await?;
-        let old = match request.from_revision {
-            0 => Content::default(),
-            from => self.revision(&report, "from_revision", from).await?.content,
+        let (old, mut findings) = match request.from_revision {
+            0 => (Content::default(), Vec::new()),
+            from => {
+                let old = self.revision(&report, "from_revision", from).await?;
+                (old.content, old.findings)
+            }
         };
         let form = self.form(&report.asked.form).await?;
+        let (hierarchy, day) = (self.units.knowing(name.unit).await?, report.asked.window.cut_off);
         let new = match request.to_revision {
-            0 => report.content,
-            to => self.revision(&report, "to_revision", to).await?.content,
+            0 => report,
+            to => self.revision(&report, "to_revision", to).await?,
         };
+        findings.extend(new.findings);
+        let names = Names { form, findings, hierarchy, day };
         // Of texts of some megabytes.
-        let comparing = spawn_blocking(move || diff::changes(&old, &new, &form));
+        let comparing = spawn_blocking(move || diff::changes(&old, &new.content, &names));
         let changes = comparing.await.map_err(|e| internal("comparing two revisions", &e))?;
         let changes = changes.into_iter().map(convert::change_of).collect();
         Ok(Response::new(pb::DiffRevisionsResponse { changes }))

@@ -176,7 +176,15 @@ pub(super) async fn list(
     limit: usize,
 ) -> Result<Vec<Act>, Error> {
     let long = |column: &Column| {
-        matches!(column, Column::Document | Column::Figures | Column::Narrative | Column::Findings)
+        matches!(
+            column,
+            Column::Document
+                | Column::Figures
+                | Column::Narrative
+                | Column::Findings
+                | Column::Justifications
+                | Column::Files
+        )
     };
     let query = Entity::find().select_only();
     let query = Column::iter().fold(query, |query, column| match with_reports || !long(&column) {
@@ -192,6 +200,23 @@ pub(super) async fn list(
         .all(connection)
         .await?;
     rows.into_iter().map(|row| act(row, report)).collect()
+}
+
+/// Who handed over what no longer stands, each once.
+pub(super) async fn submitters(
+    connection: &impl ConnectionTrait,
+    report: &Report,
+) -> Result<Vec<String>, DbErr> {
+    Entity::find()
+        .select_only()
+        .column(Column::Author)
+        .distinct()
+        .filter(Column::ReportId.eq(report.name.report))
+        .filter(Column::Kind.eq(SUBMITTED))
+        .filter(Column::Version.lt(report.version))
+        .into_tuple()
+        .all(connection)
+        .await
 }
 
 /// The report as a revision of it was handed over, where that is no longer what stands.

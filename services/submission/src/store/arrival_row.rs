@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use super::report_row::{self, arrived, evidence, time, units};
 use super::{Error, Store};
 use crate::domain::arrival::{
-    Arrival, ArrivalName, Awaited, DocumentKey, Incoming, Match, Matches, matched, rests_on,
+    Arrival, ArrivalEntry, ArrivalName, Awaited, DocumentKey, Incoming, Match, Matches, Voiding,
+    matched, rests_on,
 };
 use crate::domain::report::{Arrived, Receipt, Report, ReportName};
 
@@ -28,10 +29,9 @@ use crate::domain::report::{Arrived, Receipt, Report, ReportName};
 #[sea_orm(table_name = "arrival")]
 pub(super) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
     pub recipient_id: Uuid,
-    #[sea_orm(primary_key, auto_increment = false)]
     pub arrival_year: i32,
-    #[sea_orm(primary_key, auto_increment = false)]
     pub arrival_number: String,
     pub arrival_us: i64,
     pub sender_code: String,
@@ -44,6 +44,9 @@ pub(super) struct Model {
     pub record_us: i64,
     pub report_id: Option<Uuid>,
     pub ambiguous: bool,
+    pub void_us: Option<i64>,
+    pub voider: Option<String>,
+    pub void_reason: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -59,13 +62,14 @@ const IN_LIST: usize = 500;
 pub struct ArrivalKey {
     arrival_us: i64,
     arrival_number: String,
+    id: Uuid,
 }
 
 impl ArrivalKey {
     /// Of an arrival.
     pub fn of(arrival: &Arrival) -> Self {
         let arrival_us = arrival.at.timestamp_micros();
-        Self { arrival_us, arrival_number: arrival.number.clone() }
+        Self { arrival_us, arrival_number: arrival.number.clone(), id: arrival.id }
     }
 }
 
@@ -95,8 +99,9 @@ pub enum Noted {
 }
 
 fn active(arrival: &Arrival, document: &DocumentKey) -> ActiveModel {
-    let ArrivalName { recipient, year, number } = arrival.name();
+    let ArrivalEntry { recipient, year, number } = arrival.entry();
     ActiveModel {
+        id: Set(arrival.id),
         recipient_id: Set(recipient.uuid()),
         arrival_year: Set(year),
         arrival_number: Set(number),
@@ -111,11 +116,20 @@ fn active(arrival: &Arrival, document: &DocumentKey) -> ActiveModel {
         record_us: Set(arrival.recorded.timestamp_micros()),
         report_id: Set(None),
         ambiguous: Set(false),
+        void_us: Set(None),
+        voider: Set(None),
+        void_reason: Set(None),
     }
 }
 
 fn arrival(row: Model) -> Result<Arrival, Error> {
+    let voided = row.void_us.map(|us| {
+        let (author, reason) =
+            (row.voider.unwrap_or_default(), row.void_reason.unwrap_or_default());
+        Ok::<_, Error>(Voiding { at: time(us)?, author, reason })
+    });
     Ok(Arrival {
+        id: row.id,
         recipient: UnitId::from_uuid(row.recipient_id),
         number: row.arrival_number,
         at: time(row.arrival_us)?,
@@ -126,6 +140,7 @@ fn arrival(row: Model) -> Result<Arrival, Error> {
         document_date: row.document_date,
         author: row.author,
         recorded: time(row.record_us)?,
+        voided: voided.transpose()?,
     })
 }
 
@@ -201,17 +216,18 @@ impl Known {
         for keys in seen.chunks(IN_LIST) {
             let rows = Entity::find()
                 .filter(Column::DocumentKey.is_in(keys.iter().copied()))
+                .filter(Column::VoidUs.is_null())
                 .all(connection)
                 .await?;
             for row in rows {
-                let name = ArrivalName {
+                let entry = ArrivalEntry {
                     recipient: UnitId::from_uuid(row.recipient_id),
                     year: row.arrival_year,
                     number: row.arrival_number,
                 };
                 let at = time(row.arrival_us)?;
                 let (key, report) = (row.document_key, row.report_id);
-                known.arrivals.push((Incoming { name, at, key, report }, row.ambiguous));
+                known.arrivals.push((Incoming { entry, at, key, report }, row.ambiguous));
             }
         }
         known.also_matched(connection, locked).await?;
@@ -351,7 +367,7 @@ async fn rematch(
                 ambiguous: Set(ambiguous),
                 ..Default::default()
             };
-            Entity::update_many().set(row).filter(named(&arrival.name)).exec(&**write).await?;
+            Entity::update_many().set(row).filter(standing(&arrival.entry)).exec(&**write).await?;
         }
     }
     let mut changed: Vec<_> = known
@@ -376,11 +392,30 @@ async fn rematch(
     Ok(matches.reports)
 }
 
-fn named(name: &ArrivalName) -> Condition {
+fn standing(entry: &ArrivalEntry) -> Condition {
     Condition::all()
-        .add(Column::RecipientId.eq(name.recipient.uuid()))
-        .add(Column::ArrivalYear.eq(name.year))
-        .add(Column::ArrivalNumber.eq(name.number.as_str()))
+        .add(Column::RecipientId.eq(entry.recipient.uuid()))
+        .add(Column::ArrivalYear.eq(entry.year))
+        .add(Column::ArrivalNumber.eq(entry.number.as_str()))
+        .add(Column::VoidUs.is_null())
+}
+
+/// The report that was received when this arrived, if one was. Locks the one that it is matched with.
+async fn resting_on(write: &Write<'_>, row: &Model) -> Result<Option<ReportName>, Error> {
+    use report_row::Column::{Id, ReceiptEvidence, ReceiveUs, UnitId as Unit};
+    let Some(report) = row.report_id else { return Ok(None) };
+    let found: Option<(Uuid, Option<i64>, Option<String>)> = report_row::Entity::find()
+        .select_only()
+        .columns([Unit, ReceiveUs, ReceiptEvidence])
+        .filter(Id.eq(report))
+        .lock_exclusive()
+        .into_tuple()
+        .one(&**write)
+        .await?;
+    let Some((unit, Some(us), grounds)) = found else { return Ok(None) };
+    let first = Receipt { at: time(us)?, evidence: evidence(grounds.as_deref())? };
+    let rests = rests_on(&first, &row.arrival_number, time(row.arrival_us)?);
+    Ok(rests.then_some(ReportName { unit: UnitId::from_uuid(unit), report }))
 }
 
 /// A report that was just written with another document than before.
@@ -413,40 +448,36 @@ pub(super) async fn settle(
 }
 
 async fn insert(write: &Write<'_>, arrivals: &[Arrival]) -> Result<Noted, Error> {
-    let mut known: HashMap<ArrivalName, Arrival> = HashMap::new();
+    let mut known: HashMap<ArrivalEntry, Model> = HashMap::new();
     let numbers: Vec<_> = arrivals.iter().map(|arrival| arrival.number.as_str()).collect();
     let Some(recipient) = arrivals.first().map(|arrival| arrival.recipient) else {
         return Ok(Noted::All { unchanged: 0 });
     };
     for numbers in numbers.chunks(IN_LIST) {
-        let rows = Entity::find()
-            .filter(Column::RecipientId.eq(recipient.uuid()))
-            .filter(Column::ArrivalNumber.is_in(numbers.iter().copied()))
-            .all(&**write)
-            .await?;
-        for row in rows {
-            let noted = arrival(row)?;
-            known.insert(noted.name(), noted);
+        for row in noted_as(&**write, recipient, numbers).await? {
+            known.insert(arrival(row.clone())?.entry(), row);
         }
     }
-    let (mut new, mut differ, mut keys) = (Vec::new(), Vec::new(), BTreeSet::new());
-    for (at, arrival) in arrivals.iter().enumerate() {
-        match known.get(&arrival.name()).map(|noted| arrival.differs_from(noted)) {
-            Some(None) => {}
-            Some(Some(field)) => differ.push((at, field)),
-            None => {
-                let document = arrival.document();
-                let document = document.ok_or_else(|| Error::Unreadable("no document".into()))?;
-                keys.insert(document.sent_by(arrival.sender));
-                new.push(active(arrival, &document));
-            }
+    let (mut new, mut of_others) = (Vec::new(), Vec::new());
+    let (mut differ, mut keys) = (Vec::new(), BTreeSet::new());
+    for (at, again) in arrivals.iter().enumerate() {
+        let document = again.document().ok_or_else(|| Error::Unreadable("no document".into()))?;
+        let Some(row) = known.remove(&again.entry()) else {
+            keys.insert(document.sent_by(again.sender));
+            new.push(active(again, &document));
+            continue;
+        };
+        if let Some(field) = again.differs_from(&arrival(row.clone())?) {
+            differ.push((at, field));
+        } else if row.sender_id != again.sender.uuid() {
+            of_others.push((row, again.sender, document.sent_by(again.sender)));
         }
     }
     if !differ.is_empty() {
         return Ok(Noted::Differ(differ));
     }
-    let unchanged = arrivals.len() - new.len();
-    for rows in new.chunks(rows_per_insert(14)) {
+    let mut unchanged = arrivals.len() - new.len();
+    for rows in new.chunks(rows_per_insert(18)) {
         let nothing = OnConflict::new().do_nothing().to_owned();
         let written = Entity::insert_many(rows.to_vec())
             .on_conflict(nothing)
@@ -457,8 +488,48 @@ async fn insert(write: &Write<'_>, arrivals: &[Arrival]) -> Result<Noted, Error>
             return Err(Error::Overtaken);
         }
     }
+    // In one order, as their reports are locked.
+    of_others.sort_unstable_by_key(|(row, ..)| row.report_id);
+    for (row, sender, key) in of_others {
+        if resting_on(write, &row).await?.is_some() {
+            continue;
+        }
+        let (id, before) = (row.id, row.document_key);
+        let row = ActiveModel {
+            sender_id: Set(sender.uuid()),
+            document_key: Set(key),
+            ..Default::default()
+        };
+        Entity::update_many().set(row).filter(Column::Id.eq(id)).exec(&**write).await?;
+        keys.extend([before, key]);
+        unchanged -= 1;
+    }
     rematch(write, &keys, &[]).await?;
     Ok(Noted::All { unchanged })
+}
+
+/// What stands at a recipient under these numbers, in whichever year.
+async fn noted_as(
+    connection: &impl ConnectionTrait,
+    recipient: UnitId,
+    numbers: &[&str],
+) -> Result<Vec<Model>, DbErr> {
+    Entity::find()
+        .filter(Column::RecipientId.eq(recipient.uuid()))
+        .filter(Column::ArrivalNumber.is_in(numbers.iter().copied()))
+        .filter(Column::VoidUs.is_null())
+        .all(connection)
+        .await
+}
+
+async fn fetch(
+    connection: &impl ConnectionTrait,
+    name: ArrivalName,
+) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id(name.id)
+        .filter(Column::RecipientId.eq(name.recipient.uuid()))
+        .one(connection)
+        .await
 }
 
 impl Store {
@@ -479,25 +550,68 @@ impl Store {
         }
     }
 
-    /// Arrivals by their names, as they stand; those that there are, in the order of the names.
+    /// Declares an arrival void: from now on it is matched with nothing. One that is void already is answered as it is.
+    ///
+    /// Errors: `NoArrival`; `ArrivalFixed` where a receive time rests on it.
+    pub async fn arrival_void(
+        &self,
+        name: ArrivalName,
+        voiding: &Voiding,
+    ) -> Result<NotedArrival, Error> {
+        let turns = match fetch(self.database().reader(), name).await? {
+            None => return Err(Error::NoArrival(name)),
+            // No other document than this will it ever be.
+            Some(row) => arrival(row)?.document().map(|document| document.turn()),
+        };
+        let turns: BTreeSet<u8> = turns.into_iter().collect();
+        self.database()
+            .write(async |write| {
+                take_turns(write, &turns).await?;
+                let row = fetch(&**write, name).await?.ok_or(Error::NoArrival(name))?;
+                if row.void_us.is_some() {
+                    return Ok(());
+                }
+                if let Some(report) = resting_on(write, &row).await? {
+                    return Err(Error::ArrivalFixed(name, report));
+                }
+                let void = ActiveModel {
+                    report_id: Set(None),
+                    ambiguous: Set(false),
+                    void_us: Set(Some(voiding.at.timestamp_micros())),
+                    voider: Set(Some(voiding.author.clone())),
+                    void_reason: Set(Some(voiding.reason.clone())),
+                    ..Default::default()
+                };
+                Entity::update_many()
+                    .set(void)
+                    .filter(Column::Id.eq(name.id))
+                    .exec(&**write)
+                    .await?;
+                // A report that has another document by now does not show it any more.
+                let keys = BTreeSet::from([row.document_key]);
+                rematch(write, &keys, &[]).await.map(drop)
+            })
+            .await?;
+        let row = fetch(self.database().reader(), name).await?;
+        let mut stand = self.stand(row.into_iter().collect()).await?;
+        stand.pop().ok_or(Error::NoArrival(name))
+    }
+
+    /// What stands in these places, in their order; as far as something does.
     pub async fn arrivals_fetch(
         &self,
         recipient: UnitId,
-        names: &[ArrivalName],
+        entries: &[ArrivalEntry],
     ) -> Result<Vec<NotedArrival>, Error> {
         let mut found = HashMap::new();
-        for names in names.chunks(IN_LIST) {
-            let numbers = names.iter().map(|name| name.number.as_str());
-            let rows = Entity::find()
-                .filter(Column::RecipientId.eq(recipient.uuid()))
-                .filter(Column::ArrivalNumber.is_in(numbers))
-                .all(self.database().reader())
-                .await?;
+        for entries in entries.chunks(IN_LIST) {
+            let numbers: Vec<_> = entries.iter().map(|entry| entry.number.as_str()).collect();
+            let rows = noted_as(self.database().reader(), recipient, &numbers).await?;
             for one in self.stand(rows).await? {
-                found.insert(one.arrival.name(), one);
+                found.insert(one.arrival.entry(), one);
             }
         }
-        Ok(names.iter().filter_map(|name| found.remove(name)).collect())
+        Ok(entries.iter().filter_map(|entry| found.remove(entry)).collect())
     }
 
     /// Up to `limit` of what arrived at a recipient after a key, the last first.
@@ -510,18 +624,22 @@ impl Store {
     ) -> Result<Vec<NotedArrival>, Error> {
         let mut found = Entity::find().filter(Column::RecipientId.eq(recipient.uuid()));
         if unmatched_only {
-            found = found.filter(Column::ReportId.is_null());
+            found = found.filter(Column::ReportId.is_null()).filter(Column::VoidUs.is_null());
         }
-        if let Some(ArrivalKey { arrival_us, arrival_number }) = after {
-            let beside = Condition::all()
-                .add(Column::ArrivalUs.eq(arrival_us))
-                .add(Column::ArrivalNumber.lt(arrival_number));
+        if let Some(ArrivalKey { arrival_us, arrival_number, id }) = after {
+            let same_number = Condition::all()
+                .add(Column::ArrivalNumber.eq(arrival_number.as_str()))
+                .add(Column::Id.lt(id));
+            let beside =
+                Condition::any().add(Column::ArrivalNumber.lt(arrival_number)).add(same_number);
+            let beside = Condition::all().add(Column::ArrivalUs.eq(arrival_us)).add(beside);
             found =
                 found.filter(Condition::any().add(Column::ArrivalUs.lt(arrival_us)).add(beside));
         }
         let rows = found
             .order_by_desc(Column::ArrivalUs)
             .order_by_desc(Column::ArrivalNumber)
+            .order_by_desc(Column::Id)
             .limit(u64::try_from(limit).unwrap_or(u64::MAX))
             .all(self.database().reader())
             .await?;

@@ -80,7 +80,8 @@ impl Store {
                 }
                 let report = report.detach(name.attachment, now)?;
                 overwrite(write, &report).await?;
-                attachments::detach(write, name.attachment, report.version, now).await?;
+                let (of, one) = (name.report.report, Some(name.attachment));
+                attachments::detach(write, of, one, report.version, now).await?;
                 attachments::fetch(&**write, name).await
             })
             .await
@@ -104,13 +105,22 @@ impl Store {
             .await
     }
 
-    /// Up to `limit` of the files that are erased and whose blobs may be there; the first erased first.
-    pub async fn attachment_to_erase(&self, limit: u64) -> Result<Vec<Uuid>, Error> {
-        Ok(attachments::to_erase(self.database.reader(), limit).await?)
+    /// Up to `limit` of the files that are erased and whose blobs may be there, in the order of their ids, after one.
+    pub async fn attachment_to_erase(
+        &self,
+        after: Option<Uuid>,
+        limit: u64,
+    ) -> Result<Vec<Uuid>, Error> {
+        Ok(attachments::to_erase(self.database.reader(), after, limit).await?)
     }
 
-    /// Notes that the blob of an erased file is gone.
-    pub async fn attachment_erased(&self, id: Uuid) -> Result<(), Error> {
+    /// How many files are erased whose blobs may be there.
+    pub async fn attachment_erasures_due(&self) -> Result<u64, Error> {
+        Ok(attachments::erasures_due(self.database.reader()).await?)
+    }
+
+    /// Notes that the blob of an erased file is gone. False: it was noted before.
+    pub async fn attachment_erased(&self, id: Uuid) -> Result<bool, Error> {
         Ok(self.database.write(async |write| attachments::erased(write, id).await).await?)
     }
 

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use dunghan_store::Write;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{ActiveValue::Set, ConnectionTrait, QueryOrder as _, QuerySelect as _, Statement};
+use sea_orm::{
+    ActiveValue::Set, Condition, ConnectionTrait, QueryOrder as _, QuerySelect as _, Statement,
+};
 
 use super::Error;
 use super::report_row::{time, unreadable};
@@ -115,35 +117,22 @@ pub(super) async fn page(
     rows.into_iter().map(|row| Ok((row.attach_version, attachment(report, row)?))).collect()
 }
 
-/// Writes that a file was taken off its report, which that made be of a version.
+/// Writes that files were taken off a report, one of them or all, which that made be of a version.
 pub(super) async fn detach(
     write: &Write<'_>,
-    id: Uuid,
-    version: i64,
-    now: DateTime<Utc>,
-) -> Result<(), DbErr> {
-    Entity::update_many()
-        .col_expr(Column::DetachUs, Expr::value(now.timestamp_micros()))
-        .col_expr(Column::DetachVersion, Expr::value(version))
-        .filter(Column::Id.eq(id))
-        .filter(Column::DetachUs.is_null())
-        .exec(&**write)
-        .await?;
-    Ok(())
-}
-
-/// Writes that all files were taken off a report, which that made be of a version.
-pub(super) async fn detach_all(
-    write: &Write<'_>,
     report: Uuid,
+    one: Option<Uuid>,
     version: i64,
     now: DateTime<Utc>,
 ) -> Result<(), DbErr> {
+    let which = Condition::all()
+        .add(Column::ReportId.eq(report))
+        .add_option(one.map(|one| Column::Id.eq(one)))
+        .add(Column::DetachUs.is_null());
     Entity::update_many()
         .col_expr(Column::DetachUs, Expr::value(now.timestamp_micros()))
         .col_expr(Column::DetachVersion, Expr::value(version))
-        .filter(Column::ReportId.eq(report))
-        .filter(Column::DetachUs.is_null())
+        .filter(which)
         .exec(&**write)
         .await?;
     Ok(())
@@ -162,32 +151,45 @@ pub(super) async fn erase(write: &Write<'_>, id: Uuid, erasure: &Erasure) -> Res
     Ok(())
 }
 
-/// Up to `limit` of those that were erased and whose blob may be there.
+/// Those that were erased and whose blob may be there.
+fn left_to_erase() -> Select<Entity> {
+    Entity::find().filter(Column::EraseUs.is_not_null()).filter(Column::BlobGone.into_expr().not())
+}
+
+/// Up to `limit` of those that were erased and whose blob may be there, in the order of their ids, after one.
 pub(super) async fn to_erase(
     connection: &impl ConnectionTrait,
+    after: Option<Uuid>,
     limit: u64,
 ) -> Result<Vec<Uuid>, DbErr> {
-    Entity::find()
-        .select_only()
+    let mut left = left_to_erase();
+    if let Some(after) = after {
+        left = left.filter(Column::Id.gt(after));
+    }
+    left.select_only()
         .column(Column::Id)
-        .filter(Column::EraseUs.is_not_null())
-        .filter(Column::BlobGone.into_expr().not())
-        .order_by_asc(Column::EraseUs)
+        .order_by_asc(Column::Id)
         .limit(limit)
         .into_tuple()
         .all(connection)
         .await
 }
 
-/// Notes that the blob of what was erased is gone.
-pub(super) async fn erased(write: &Write<'_>, id: Uuid) -> Result<(), DbErr> {
-    Entity::update_many()
+/// How many were erased whose blob may be there.
+pub(super) async fn erasures_due(connection: &impl ConnectionTrait) -> Result<u64, DbErr> {
+    left_to_erase().count(connection).await
+}
+
+/// Notes that the blob of what was erased is gone. False: it was noted before.
+pub(super) async fn erased(write: &Write<'_>, id: Uuid) -> Result<bool, DbErr> {
+    let noted = Entity::update_many()
         .col_expr(Column::BlobGone, Expr::value(true))
         .filter(Column::Id.eq(id))
         .filter(Column::EraseUs.is_not_null())
+        .filter(Column::BlobGone.into_expr().not())
         .exec(&**write)
         .await?;
-    Ok(())
+    Ok(noted.rows_affected > 0)
 }
 
 /// Removes the rows of what was taken off before a moment, and was in no revision: nothing has it. Gives how many.

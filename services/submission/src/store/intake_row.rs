@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use dunghan_calendar::Period;
 use dunghan_hierarchy::UnitId;
 use dunghan_proto::events::event::Payload;
@@ -19,8 +19,8 @@ use crate::domain::intake::{
 };
 use crate::domain::report::{Report, ReportName, Stage};
 
-/// How long an import is kept that was not applied.
-const KEPT_FOR: TimeDelta = TimeDelta::days(1);
+/// Imports of one parent that are kept without being applied: as many of the last.
+const KEPT: u64 = 20;
 /// Reports that are read or written by one statement: some have a text of a megabyte.
 const REPORTS_AT_ONCE: usize = 200;
 
@@ -180,7 +180,11 @@ pub struct Planned {
     pub event: Option<Payload>,
 }
 
-async fn insert_rows(write: &Write<'_>, id: Uuid, rows: JudgedRows<'_>) -> Result<(), Error> {
+/// Keeps rows, in the place of those that are there.
+async fn put_rows(write: &Write<'_>, id: Uuid, rows: JudgedRows<'_>) -> Result<(), Error> {
+    use row::Column::{ImportId, Place};
+    let told = row::Column::iter().filter(|column| !matches!(column, ImportId | Place));
+    let over = OnConflict::columns([ImportId, Place]).update_columns(told).to_owned();
     let at_once = rows_per_insert(13).min(REPORTS_AT_ONCE);
     let mut places = 1_i64..;
     let mut contents = rows.contents.iter();
@@ -188,9 +192,20 @@ async fn insert_rows(write: &Write<'_>, id: Uuid, rows: JudgedRows<'_>) -> Resul
         let rows = verdicts.iter().zip(&mut places).map(|(verdict, place)| {
             judged_row(id, place, verdict, contents.next().cloned()).into_active_model()
         });
-        row::Entity::insert_many(rows).exec_without_returning(&**write).await?;
+        let rows = row::Entity::insert_many(rows).on_conflict(over.clone());
+        rows.exec_without_returning(&**write).await?;
     }
     Ok(())
+}
+
+/// Forgets imports that were not applied, with their rows.
+async fn forget(write: &Write<'_>, which: Condition) -> Result<u64, DbErr> {
+    let forgotten = import::Entity::delete_many()
+        .filter(import::Column::CommitUs.is_null())
+        .filter(which)
+        .exec(&**write)
+        .await?;
+    Ok(forgotten.rows_affected)
 }
 
 /// Writes reports in the place of what was there when they were made.
@@ -226,21 +241,20 @@ async fn apply(write: &Write<'_>, planned: &[Planned], now: DateTime<Utc>) -> Re
     for reports in updated.chunks(REPORTS_AT_ONCE) {
         must_be_as_before(write, reports).await?;
         use report_row::Column;
-        let kept = [Column::Id, Column::ArrivalNumber, Column::ArrivalUs];
-        let columns = Column::iter().filter(|column| !kept.iter().any(|one| same(one, column)));
+        let kept = |column: &Column| {
+            matches!(column, Column::Id | Column::ArrivalNumber | Column::ArrivalUs)
+        };
+        let columns = Column::iter().filter(|column| !kept(column));
         let over = OnConflict::column(Column::Id).update_columns(columns).to_owned();
         let reports: Vec<&Report> = reports.iter().map(|(_, report)| *report).collect();
         put(write, &reports, over).await?;
     }
     settle(write, &documents, &written).await?;
-    for event in planned.iter().filter_map(|one| one.event.clone()) {
-        dunghan_events::append(write, now, event).await?;
+    for planned in planned.chunks(REPORTS_AT_ONCE) {
+        let events = planned.iter().filter_map(|one| one.event.clone()).collect();
+        dunghan_events::append_all(write, now, events).await?;
     }
     Ok(())
-}
-
-fn same(one: &report_row::Column, other: &report_row::Column) -> bool {
-    std::mem::discriminant(one) == std::mem::discriminant(other)
 }
 
 async fn put(
@@ -284,8 +298,8 @@ async fn must_be_as_before(write: &Write<'_>, reports: &[(&Report, &Report)]) ->
 }
 
 impl Store {
-    /// Keeps an import with what came of its rows, and its answer; applies it where something is planned; and forgets those of
-    /// more than a day ago that were not applied. All in one transaction.
+    /// Keeps an import with what came of its rows, and its answer; applies it where something is planned; and forgets those below
+    /// the same parent that were not applied, but for the last 20. All in one transaction.
     ///
     /// Errors: `Overtaken` where something else is by now in the place of a planned report; `Database` also where the same request
     /// is being answered elsewhere.
@@ -301,14 +315,26 @@ impl Store {
             .write(async |write| {
                 // Alone with its id it waits for the same request at once, rather than after all of its rows.
                 answer(write, reply, now).await?;
-                import::Entity::delete_many()
-                    .filter(import::Column::State.ne(ImportState::Committed.word()))
-                    .filter(import::Column::CreateUs.lt((now - KEPT_FOR).timestamp_micros()))
-                    .exec(&**write)
-                    .await?;
                 let row = import_row(import).into_active_model();
                 import::Entity::insert(row).exec_without_returning(&**write).await?;
-                insert_rows(write, import.name.id, rows).await?;
+                put_rows(write, import.name.id, rows).await?;
+                let more: Vec<Uuid> = import::Entity::find()
+                    .select_only()
+                    .column(import::Column::Id)
+                    .filter(import::Column::ParentId.eq(import.name.parent.uuid()))
+                    .filter(import::Column::CommitUs.is_null())
+                    .order_by_desc(import::Column::CreateUs)
+                    .order_by_desc(import::Column::Id)
+                    // One more comes at a time.
+                    .limit(KEPT)
+                    .offset(KEPT)
+                    .into_tuple()
+                    .all(&**write)
+                    .await?;
+                if !more.is_empty() {
+                    let more = import::Column::Id.is_in(more);
+                    forget(write, Condition::all().add(more)).await?;
+                }
                 apply(write, planned, now).await
             })
             .await
@@ -335,15 +361,18 @@ impl Store {
                 if settled.rows_affected != 1 {
                     return Err(Error::Overtaken);
                 }
-                row::Entity::delete_many()
-                    .filter(row::Column::ImportId.eq(import.name.id))
-                    .exec(&**write)
-                    .await?;
                 let rows = JudgedRows { verdicts, contents: &[] };
-                insert_rows(write, import.name.id, rows).await?;
+                put_rows(write, import.name.id, rows).await?;
                 apply(write, planned, now).await
             })
             .await
+    }
+
+    /// Forgets imports of before that were not applied. How many those were.
+    pub async fn import_forget(&self, before: DateTime<Utc>) -> Result<u64, Error> {
+        let old = import::Column::CreateUs.lt(before.timestamp_micros());
+        let old = Condition::all().add(old);
+        Ok(self.database().write(async |write| forget(write, old.clone()).await).await?)
     }
 
     /// One import.

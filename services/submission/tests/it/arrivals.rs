@@ -59,6 +59,11 @@ async fn note(client: &mut Intake, arrivals: Vec<pb::Arrival>) -> Vec<pb::Arriva
     noted.arrivals
 }
 
+async fn void(client: &mut Intake, name: &str, reason: &str) -> Result<pb::Arrival, Status> {
+    let request = pb::VoidArrivalRequest { name: name.to_owned(), reason: reason.to_owned() };
+    Ok(client.void_arrival(request).await?.into_inner())
+}
+
 async fn listed(client: &mut Intake, recipient: UnitId, unmatched_only: bool) -> Vec<pb::Arrival> {
     let mut request = pb::ListArrivalsRequest {
         parent: recipient.to_string(),
@@ -113,6 +118,7 @@ async fn what_arrived_before_it_was_handed_over_is_when_the_report_was_received(
         let (_testing, mut reports, mut intake) = both(engine).await;
         let noted = note(&mut intake, vec![arrival("1203")]).await;
         let expected = pb::Arrival {
+            name: noted[0].name.clone(),
             recipient: department().to_string(),
             sender: tri_qua().to_string(),
             author: "tester".to_owned(),
@@ -120,6 +126,7 @@ async fn what_arrived_before_it_was_handed_over_is_when_the_report_was_received(
             ..arrival("1203")
         };
         assert_eq!(noted, std::slice::from_ref(&expected));
+        assert!(expected.name.starts_with(&format!("{}/arrivals/", department())));
 
         let draft = create(&mut reports, tri_qua(), report()).await.unwrap();
         assert_eq!(received(&draft), (None, None, evidence("1203")));
@@ -195,14 +202,16 @@ async fn a_document_is_found_when_a_draft_comes_to_have_it_and_lost_when_it_has_
 }
 
 #[tokio::test]
-async fn an_arrival_counts_in_the_window_and_not_ahead_of_the_clock() {
+async fn an_arrival_counts_in_the_window_and_is_not_noted_ahead_of_the_clock() {
     let opens = zone::start_of(date("2026-04-15"));
     let tick = TimeDelta::microseconds(1);
     for engine in ENGINES {
-        for (time, counts) in
-            [(opens - tick, false), (opens, true), (now(), true), (now() + tick, false)]
-        {
+        for (time, counts) in [(opens - tick, false), (opens, true), (now(), true)] {
             let (_testing, mut reports, mut intake) = both(engine).await;
+            let ahead = at(now() + tick, arrival("1203"));
+            let refused = record(&mut intake, department(), vec![ahead]).await.unwrap().problems;
+            let told: Vec<_> = refused.iter().map(|one| (&*one.field, one.reason())).collect();
+            assert_eq!(told, [("arrival_time", ErrorReason::ReceiptInFuture)], "{engine:?}");
             note(&mut intake, vec![at(time, arrival("1203"))]).await;
             let draft = create(&mut reports, tri_qua(), report()).await.unwrap();
             // It is the report's arrival all the same.
@@ -512,10 +521,212 @@ async fn what_is_noted_twice_is_noted_once_and_never_changed() {
         // Each recipient counts for itself, and anew each year.
         record(&mut intake, bac_ninh(), vec![other.clone()]).await.unwrap();
         let next = zone::start_of(date("2027-01-01"));
+        testing.clock.set(next);
         note(&mut intake, vec![at(next, other)]).await;
         let all = listed(&mut intake, department(), false).await;
         let numbers: Vec<_> = all.iter().map(|one| one.arrival_number.as_str()).collect();
         assert_eq!(numbers, ["3", "3", "2", "1"], "{engine:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_noted_by_mistake_is_void_and_can_be_noted_anew() {
+    for engine in ENGINES {
+        let (testing, mut reports, mut intake) = both(engine).await;
+        let wrong = arrived() - TimeDelta::days(3);
+        let noted = note(&mut intake, vec![at(wrong, arrival("1203"))]).await;
+        let draft = create(&mut reports, tri_qua(), report()).await.unwrap();
+        assert_eq!(draft.arrival, evidence("1203"));
+
+        let void_now = void(&mut intake, &noted[0].name, " Ghi nhầm ngày ").await.unwrap();
+        let expected = pb::Arrival {
+            void_time: Some(field::pb_time(now())),
+            voider: "tester".to_owned(),
+            void_reason: "Ghi nhầm ngày".to_owned(),
+            ..noted[0].clone()
+        };
+        assert_eq!(void_now, expected, "{engine:?}");
+        assert_eq!(get(&mut reports, &draft.name).await.arrival, None, "{engine:?}");
+        assert_eq!(listed(&mut intake, department(), true).await, []);
+        // Once is for ever.
+        testing.clock.advance(TimeDelta::hours(1));
+        assert_eq!(void(&mut intake, &noted[0].name, "Khác").await.unwrap(), expected);
+
+        let again = note(&mut intake, vec![arrival("1203")]).await;
+        assert_ne!(again[0].name, noted[0].name, "{engine:?}");
+        assert_eq!(again[0].report, draft.name, "{engine:?}");
+        let once_more = record(&mut intake, department(), vec![arrival("1203")]).await.unwrap();
+        assert_eq!((once_more.unchanged_count, &once_more.arrivals), (1, &again), "{engine:?}");
+        assert_eq!(listed(&mut intake, department(), false).await, [again[0].clone(), void_now]);
+
+        // What a receive time rests on stays.
+        let submitted = submit(&mut reports, &draft.name).await.unwrap();
+        let expected = (Some(field::pb_time(arrived())), evidence("1203"), evidence("1203"));
+        assert_eq!(received(&submitted), expected, "{engine:?}");
+        let refused = void(&mut intake, &again[0].name, "Ghi nhầm").await.unwrap_err();
+        let fixed = (Code::FailedPrecondition, "ARRIVAL_FIXED".to_owned());
+        assert_eq!(refusal(&refused), fixed, "{engine:?}");
+        assert_eq!(crate::world::metadata(&refused, "report"), draft.name);
+        assert_eq!(get(&mut reports, &draft.name).await, submitted, "{engine:?}");
+        // Taken back, it was never received.
+        withdraw(&mut reports, &draft.name).await.unwrap();
+        void(&mut intake, &again[0].name, "Ghi nhầm").await.unwrap();
+        assert_eq!(get(&mut reports, &draft.name).await.arrival, None, "{engine:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_arrivals_one_of_which_is_void_the_other_counts() {
+    for engine in ENGINES {
+        let (_testing, mut reports, mut intake) = both(engine).await;
+        let draft = create(&mut reports, tri_qua(), report()).await.unwrap();
+        let noted = note(&mut intake, vec![arrival("1203"), arrival("1204")]).await;
+        assert!(noted.iter().all(|one| one.ambiguous), "{noted:?}");
+        void(&mut intake, &noted[1].name, "Ghi hai lần").await.unwrap();
+        assert_eq!(get(&mut reports, &draft.name).await.arrival, evidence("1203"), "{engine:?}");
+        let stand: Vec<_> = listed(&mut intake, department(), false)
+            .await
+            .into_iter()
+            .map(|one| (one.arrival_number, one.ambiguous, one.void_time.is_some()))
+            .collect();
+        let expected = [("1204".to_owned(), false, true), ("1203".to_owned(), false, false)];
+        assert_eq!(stand, expected, "{engine:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_arrival_is_void_for_importers_of_its_recipient_by_its_name_and_for_a_reason() {
+    let (testing, _, mut all) = both(Engine::Sqlite).await;
+    let name = note(&mut all, vec![arrival("1203")]).await[0].name.clone();
+    for (name, reason, field) in [
+        ("units/1/arrivals/2".to_owned(), "Nhầm", "name"),
+        (format!("{name}/1"), "Nhầm", "name"),
+        (name.clone(), " ", "reason"),
+        (name.clone(), &*"a".repeat(2001), "reason"),
+    ] {
+        let refused = void(&mut all, &name, reason).await.unwrap_err();
+        assert_eq!((refused.code(), fields(&refused)), (Code::InvalidArgument, vec![field.into()]));
+    }
+    for gone in [
+        name.replace(&department().to_string(), &bac_ninh().to_string()),
+        format!("{}/arrivals/{}", department(), crate::world::new_request_id()),
+    ] {
+        let refused = void(&mut all, &gone, "Nhầm").await.unwrap_err();
+        assert_eq!(refusal(&refused), (Code::NotFound, "ARRIVAL_NOT_FOUND".to_owned()), "{gone}");
+    }
+    for (grant, code) in [
+        (grant(Role::Importer, gia_lai()), Code::PermissionDenied),
+        (grant(Role::Importer, tri_qua()), Code::PermissionDenied),
+        (grant(Role::Supervisor, department()), Code::PermissionDenied),
+        (grant(Role::Importer, bac_ninh()), Code::Ok),
+    ] {
+        let mut intake = intake(&testing, &[&grant]);
+        let done = void(&mut intake, &name, "Nhầm").await;
+        assert_eq!(done.map_or_else(|refused| refused.code(), |_| Code::Ok), code, "{grant}");
+    }
+}
+
+/// As after the registry has said whose a code is.
+#[tokio::test]
+async fn noted_again_what_arrived_is_of_whoever_has_the_code_by_now_unless_a_time_rests_on_it() {
+    for engine in ENGINES {
+        let (testing, mut reports, mut intake) = both(engine).await;
+        let of_number = |number: &str, unit, period| {
+            let number = number.to_owned();
+            let document = pb::Document { number, ..may().document.unwrap() };
+            (unit, pb::Report { document: Some(document), ..of("to-department", period) })
+        };
+        let sent = |number: &str, document: &str| pb::Arrival {
+            document_number: document.to_owned(),
+            ..arrival(number)
+        };
+        let arrivals = vec![sent("1", "103"), sent("2", "104"), sent("3", "105")];
+        note(&mut intake, arrivals).await;
+        let mut drafts = Vec::new();
+        for (unit, report) in [
+            of_number("103", tri_qua(), "202605"),
+            of_number("104", dinh_to(), "202605"),
+            of_number("105", tri_qua(), "202604"),
+        ] {
+            drafts.push(create(&mut reports, unit, report).await.unwrap());
+        }
+        let shown: Vec<_> = drafts.iter().map(|draft| draft.arrival.clone()).collect();
+        assert_eq!(shown, [evidence("1"), None, evidence("3")], "{engine:?}");
+        submit(&mut reports, &drafts[0].name).await.unwrap();
+
+        drop((reports, intake));
+        let place = testing.stop().await;
+        let database = dunghan_store::Database::open(&place.location, "submission").await.unwrap();
+        let store = dunghan_submission::store::Store::new(database);
+        let mut all: Vec<_> = store
+            .arrival_page(department(), false, None, 10)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|one| one.arrival)
+            .collect();
+        all.iter_mut().for_each(|arrival| arrival.sender = dinh_to());
+        use dunghan_submission::store::Noted;
+        let noted = store.arrivals_note(&all).await.unwrap();
+        assert_eq!(noted, Noted::All { unchanged: 1 }, "{engine:?}");
+        let stand = store.arrival_page(department(), false, None, 10).await.unwrap();
+        let stand: Vec<_> = stand
+            .iter()
+            .map(|one| {
+                let report = one.report.map(|name| name.to_string());
+                (one.arrival.number.as_str(), one.arrival.sender, report, one.fixed)
+            })
+            .collect();
+        let expected = [
+            ("3", dinh_to(), None, false),
+            ("2", dinh_to(), Some(drafts[1].name.clone()), false),
+            ("1", tri_qua(), Some(drafts[0].name.clone()), true),
+        ];
+        assert_eq!(stand, expected, "{engine:?}");
+        for (draft, number) in drafts.iter().zip([Some("1"), Some("2"), None]) {
+            let report = store.report_fetch(draft.name.parse().unwrap()).await.unwrap();
+            let shown = report.arrival.map(|arrived| arrived.number);
+            assert_eq!(shown.as_deref(), number, "{engine:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_copy_to_whom_it_is_sent_on_is_not_the_arrival_of_a_report() {
+    for engine in ENGINES {
+        let (_testing, mut reports, mut intake) = both(engine).await;
+        // The province sends on to another unit, which has a copy of what the commune sent.
+        record(&mut intake, gia_lai(), vec![at(arrived(), arrival("7"))]).await.unwrap();
+        let draft = create(&mut reports, tri_qua(), of("two-tiers", "202605")).await.unwrap();
+        assert_eq!(draft.arrival, None, "{engine:?}");
+        let own = record(&mut intake, bac_ninh(), vec![arrival("1203")]).await.unwrap();
+        assert_eq!(own.arrivals[0].report, draft.name, "{engine:?}");
+        let submitted = submit(&mut reports, &draft.name).await.unwrap();
+        assert_eq!(submitted.receipt_evidence, evidence("1203"), "{engine:?}");
+        // And what the province itself sends arrives there.
+        let document = pb::Document { number: "9".to_owned(), ..may().document.unwrap() };
+        let onward = pb::Report { document: Some(document), ..of("two-tiers", "202605") };
+        let of_province = pb::Arrival {
+            sender_agency_code: "H05".to_owned(),
+            document_number: "9".to_owned(),
+            ..arrival("8")
+        };
+        record(&mut intake, gia_lai(), vec![of_province]).await.unwrap();
+        let draft = create(&mut reports, bac_ninh(), onward).await.unwrap();
+        assert_eq!(draft.arrival, evidence("8"), "{engine:?}");
+    }
+}
+
+#[tokio::test]
+async fn letters_that_a_converter_left_are_the_letters_that_were_meant() {
+    for engine in ENGINES {
+        let (_testing, mut reports, mut intake) = both(engine).await;
+        let of_council = pb::Arrival { document_symbol: "BC-HÐND".to_owned(), ..arrival("1203") };
+        note(&mut intake, vec![of_council]).await;
+        let document = pb::Document { symbol: "BC-HĐND".to_owned(), ..may().document.unwrap() };
+        let report = pb::Report { document: Some(document), ..report() };
+        let draft = create(&mut reports, tri_qua(), report).await.unwrap();
+        assert_eq!(draft.arrival, evidence("1203"), "{engine:?}");
     }
 }
 
@@ -529,12 +740,13 @@ async fn every_bad_row_is_told_by_its_field_and_nothing_is_noted() {
         pb::Arrival { document_symbol: "ơ".repeat(51), ..arrival("2") },
         pb::Arrival { document_number: "1\n03".to_owned(), ..arrival("3") },
         pb::Arrival { document_symbol: "/".to_owned(), ..arrival("4") },
-        at(zone::start_of(date("2026-12-31")), arrival("1")),
+        at(zone::start_of(date("2026-11-21")), arrival("1")),
+        at(now() + TimeDelta::days(1), arrival("5")),
     ];
     let refused = record(&mut intake, department(), rows).await.unwrap();
     let told: Vec<_> =
         refused.problems.iter().map(|one| (one.index, one.field.as_str(), one.reason())).collect();
-    use ErrorReason::{DuplicateRow, InvalidValue, TooLong};
+    use ErrorReason::{DuplicateRow, InvalidValue, ReceiptInFuture, TooLong};
     let expected = [
         (1, "arrival_number", InvalidValue),
         (1, "sender_agency_code", InvalidValue),
@@ -547,6 +759,7 @@ async fn every_bad_row_is_told_by_its_field_and_nothing_is_noted() {
         (4, "document_number", InvalidValue),
         (5, "document_symbol", InvalidValue),
         (6, "arrival_number", DuplicateRow),
+        (7, "arrival_time", ReceiptInFuture),
     ];
     assert_eq!(told, expected);
     assert_eq!(listed(&mut intake, department(), false).await, []);

@@ -1,10 +1,12 @@
 use std::collections::HashSet;
 
+use chrono::TimeDelta;
 use dunghan_proto::policy::Role;
 use dunghan_proto::submission as pb;
 use dunghan_proto::r#type::Date;
 use dunghan_rpc::field;
 use dunghan_testkit::{ENGINES, Engine, Front, Place, fields, refusal};
+use prost::Message as _;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -318,8 +320,37 @@ async fn what_is_wrong_is_told_together_each_with_its_reason() {
     let values = vec![count("x", -1); 2000];
     let refused = create(&mut client, tri_qua(), pb::Report { values, ..may() }).await.unwrap_err();
     assert_eq!(refusal(&refused).1, "NEGATIVE_COUNT");
-    assert_eq!(fields(&refused).len(), 20);
-    assert!(refused.message().ends_with("and 1980 more"), "{}", refused.message());
+    assert!(fields(&refused).len() > 20);
+    let said = refused.message().matches("report.values[").count();
+    let more = format!("; and {} more", 2000 - said);
+    assert!(refused.message().ends_with(&more), "{}", refused.message());
+}
+
+/// Each of a thousand totals is about all of the fifty rows, and each row comes with a long sentence.
+#[tokio::test]
+async fn what_is_found_does_not_repeat_the_report_a_thousand_times() {
+    let testing = start(Engine::Sqlite).await;
+    let mut client = reporter(&testing, tri_qua());
+    let row = |n: i64| pb::Value {
+        category: format!("Lĩnh vực {n}"),
+        quote: "Nguyên văn trong báo cáo. ".repeat(60),
+        ..count("dossiers_to_process_total", n)
+    };
+    let total = |n: i64| pb::Value {
+        category: "Tổng số".to_owned(),
+        end_date: Some(field::pb_date(date("2026-05-14") - TimeDelta::days(n))),
+        ..count("dossiers_to_process_total", 1_000_000)
+    };
+    let values: Vec<_> = (1..50).map(row).chain((0..995).map(total)).collect();
+    let report = pb::Report { values, ..may() };
+    let sent = report.encoded_len();
+    let answered = create(&mut client, tri_qua(), report).await.unwrap();
+    assert!(answered.findings.len() > 900, "{}", answered.findings.len());
+    let involved = answered.findings.iter().flat_map(|finding| &finding.values);
+    assert!(involved.clone().all(|one| one.quote.chars().count() <= 201));
+    assert!(involved.count() < 3001);
+    let said: usize = answered.findings.iter().map(pb::Finding::encoded_len).sum();
+    assert!(said < 3 << 20, "{said} bytes of findings about {sent} of a report");
 }
 
 #[tokio::test]

@@ -157,12 +157,18 @@ async fn of_earlier_reports_those_count_that_are_handed_over_and_not_sent_back()
         keep(&submitted(draft(dinh_to(), "cds", "202601", false))).await;
 
         let asked: Vec<_> = ["202512", "202601", "202602", "202603"].map(period).into();
-        let mut found = store.report_earlier(tri_qua(), "cds", &asked).await.unwrap();
+        let found = store.report_earlier(&[tri_qua()], "cds", &asked).await.unwrap();
+        let mut found = found.get(&tri_qua()).cloned().unwrap_or_default();
         found.sort_by_key(|one| one.period);
         let found: Vec<_> = found.into_iter().map(|one| (one.period, one.values)).collect();
         let values = handed_over.content.values.clone();
         assert_eq!(found, [(period("202602"), None), (period("202603"), Some(values))]);
-        assert_eq!(store.report_earlier(tri_qua(), "cds", &asked[..1]).await.unwrap(), []);
+        let none = store.report_earlier(&[tri_qua()], "cds", &asked[..1]).await.unwrap();
+        assert!(none.is_empty(), "{none:?}");
+        let both = store.report_earlier(&[tri_qua(), dinh_to()], "cds", &asked).await.unwrap();
+        let of = |unit| both[&unit].iter().map(|one| one.period).collect::<Vec<_>>();
+        assert_eq!((both.len(), of(tri_qua()).len()), (2, 2));
+        assert_eq!(of(dinh_to()), [period("202601")]);
     })
     .await;
 }

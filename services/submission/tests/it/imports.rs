@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use dunghan_calendar::zone;
@@ -16,7 +17,7 @@ use dunghan_proto::submission::report::State as ReportState;
 use dunghan_proto::submission::report_import::State;
 use dunghan_proto::submission::report_import_row::Outcome;
 use dunghan_rpc::{Peer, field};
-use dunghan_testkit::{ENGINES, Engine, Testing, fields, refusal};
+use dunghan_testkit::{ENGINES, Engine, Testing, eventually, fields, refusal, start_at};
 use futures::StreamExt as _;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -28,8 +29,8 @@ use tonic::{Code, Status};
 use crate::world::{
     Client, bac_ninh, binh_duong, client, count, create, date, dinh_to, forms, gia_lai, grant,
     intake, may, metadata, new_request_id, now, nowhere, of, old_tri_qua, percent,
-    phong_phung_hiep, phung_hiep, reporter, send_back, start, submit, thanh_khuong, told, tri_qua,
-    withdraw,
+    phong_phung_hiep, phung_hiep, reporter, send_back, start, submit, suite, thanh_khuong, told,
+    tri_qua, withdraw,
 };
 
 type Intake = IntakeServiceClient<Peer>;
@@ -383,10 +384,12 @@ async fn the_same_request_is_the_same_import_and_its_id_serves_no_other() {
             let refused = send(&mut intake, head, rows).await.unwrap_err();
             let reused = (Code::InvalidArgument, "REQUEST_ID_REUSED".to_owned());
             assert_eq!(refusal(&refused), reused, "{engine:?}");
+            assert_eq!(fields(&refused), ["header.request_id"], "{engine:?}");
         }
         let bad = Header { request_id: "1".to_owned(), ..head };
         let refused = send(&mut intake, bad, four()).await.unwrap_err();
-        assert_eq!(fields(&refused), ["request_id"]);
+        assert_eq!(fields(&refused), ["header.request_id"]);
+        assert!(refused.message().starts_with("header.request_id "), "{refused:?}");
     }
 }
 
@@ -756,6 +759,8 @@ async fn a_stream_that_is_not_what_its_header_says_is_refused_and_keeps_nothing(
     let of = |header: Header| message(Message::Header(header));
     let negative = Header { row_count: -1, ..header(bac_ninh(), 0) };
     let unknown = Header { parent: "units/1".to_owned(), ..header(bac_ninh(), 1) };
+    let huge = pb::Report { narrative: "a".repeat(9 << 20), ..may() };
+    let huge = message(Message::Row(row(tri_qua(), huge, false)));
     let broken = (Code::Aborted, "STREAM_BROKEN");
     let missing = (Code::InvalidArgument, "HEADER_MISSING");
     for (stream, (code, reason)) in [
@@ -774,6 +779,7 @@ async fn a_stream_that_is_not_what_its_header_says_is_refused_and_keeps_nothing(
         (vec![of(unknown), one()], (Code::InvalidArgument, "INVALID_FIELD")),
         (vec![of(header(nowhere(), 1)), one()], (Code::NotFound, "UNKNOWN_UNIT")),
         (vec![head(20_001), one()], (Code::InvalidArgument, "TOO_MANY_ROWS")),
+        (vec![head(1), huge], (Code::InvalidArgument, "TOO_LONG")),
     ] {
         let refused = intake.import_reports(futures::stream::iter(stream)).await.unwrap_err();
         assert_eq!(refusal(&refused), (code, reason.to_owned()));
@@ -787,7 +793,7 @@ async fn a_stream_that_is_not_what_its_header_says_is_refused_and_keeps_nothing(
 async fn more_rows_or_bytes_than_one_import_takes_are_refused_when_all_are_read() {
     let (testing, mut intake) = importer(Engine::Sqlite).await;
     let sent = Arc::new(AtomicUsize::new(0));
-    for (rows, bytes) in [(30_000, 0), (160, 900_000)] {
+    for (rows, bytes) in [(30_000, 0), (80, 900_000)] {
         sent.store(0, Ordering::Relaxed);
         let tally = sent.clone();
         let narrative = "a".repeat(bytes);
@@ -866,20 +872,23 @@ async fn imports_that_were_not_applied_are_forgotten_after_a_day_and_the_others_
         let committed = record(&import(&mut intake, four(), false).await).name;
         let staged = record(&import(&mut intake, four(), true).await).name;
         let bad = vec![row(nowhere(), may(), false)];
-        let refused = record(&import(&mut intake, bad.clone(), false).await).name;
-        testing.clock.advance(TimeDelta::days(1));
-        import(&mut intake, bad.clone(), false).await;
-        for name in [&committed, &staged, &refused] {
-            assert_eq!(fetch(&mut intake, name).await.unwrap().name, *name, "{engine:?}");
-        }
-        testing.clock.advance(TimeDelta::microseconds(1));
-        import(&mut intake, bad, false).await;
-        assert_eq!(rows_of(&mut intake, &committed, 10).await.len(), 4);
+        let refused = record(&import(&mut intake, bad, false).await).name;
+        drop(intake);
+        let place = testing.stop().await;
+        let database = dunghan_store::Database::open(&place.location, "submission").await.unwrap();
+        let store = dunghan_submission::store::Store::new(database);
+        assert_eq!(store.import_forget(now()).await.unwrap(), 0, "{engine:?}");
+        drop(store);
+        let later = now() + TimeDelta::days(1) + TimeDelta::microseconds(1);
+        let testing = start_at(suite(), place, later, &[]).await;
+        let mut intake = self::intake(&testing, &["importer", "supervisor"]);
         for name in [&staged, &refused] {
+            let look = async || fetch(&mut intake.clone(), name).await.err();
+            let gone = eventually(Duration::from_secs(60), look).await;
             let request =
                 pb::ListReportImportRowsRequest { parent: name.clone(), ..Default::default() };
             for gone in [
-                fetch(&mut intake, name).await.unwrap_err(),
+                gone,
                 commit(&mut intake, name).await.unwrap_err(),
                 intake.list_report_import_rows(request).await.unwrap_err(),
             ] {
@@ -887,7 +896,69 @@ async fn imports_that_were_not_applied_are_forgotten_after_a_day_and_the_others_
                 assert_eq!(refusal(&gone), expected, "{engine:?}");
             }
         }
+        assert_eq!(rows_of(&mut intake, &committed, 10).await.len(), 4);
     }
+}
+
+#[tokio::test]
+async fn of_imports_that_were_not_applied_a_unit_keeps_the_last_twenty() {
+    for engine in ENGINES {
+        let (testing, mut intake) = importer(engine).await;
+        let committed = record(&import(&mut intake, four(), false).await).name;
+        let elsewhere = vec![row(binh_duong(), may(), false)];
+        let head = Header { validate_only: true, ..header(gia_lai(), 1) };
+        let elsewhere = record(&send(&mut intake, head, elsewhere).await.unwrap()).name;
+        let mut staged = Vec::new();
+        for at in 0..21 {
+            testing.clock.advance(TimeDelta::seconds(1));
+            // Refused or good, it counts.
+            let unit = if at % 2 == 0 { nowhere() } else { tri_qua() };
+            let rows = vec![row(unit, of("cds-month", "202604"), false)];
+            staged.push(record(&import(&mut intake, rows, true).await).name);
+        }
+        let gone = fetch(&mut intake, &staged[0]).await.unwrap_err();
+        assert_eq!(refusal(&gone).1, "REPORT_IMPORT_NOT_FOUND", "{engine:?}");
+        for name in staged[1..].iter().chain([&committed, &elsewhere]) {
+            assert!(fetch(&mut intake, name).await.is_ok(), "{engine:?} {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_row_tells_of_a_report_of_a_unit_out_of_reach_however_bad_it_is() {
+    let (testing, _) = importer(Engine::Sqlite).await;
+    let mut reports = client(&testing, &["importer"]);
+    create(&mut reports, binh_duong(), may()).await.unwrap();
+    let own_report = create(&mut reports, tri_qua(), may()).await.unwrap();
+    let mut own = intake(&testing, &[&grant(Role::Importer, bac_ninh())]);
+    let negative = || pb::Report { values: vec![count("portal_posts", -1)], ..may() };
+    let early = Some(field::pb_time(now()));
+    let rows = vec![
+        row(binh_duong(), may(), false),
+        row(binh_duong(), negative(), false),
+        Row { asserted_receive_time: early, ..row(binh_duong(), may(), true) },
+        row(binh_duong(), pb::Report { regime: "regimes/none".to_owned(), ..may() }, false),
+        row(tri_qua(), negative(), false),
+        row(nowhere(), negative(), false),
+    ];
+    let answer = import(&mut own, rows, true).await;
+    let told: Vec<_> = answer
+        .refused_rows
+        .iter()
+        .map(|row| (row.row, row.reason.trim_start_matches("ERROR_REASON_"), row.report.as_str()))
+        .collect();
+    let outside = "UNIT_OUT_OF_SCOPE";
+    assert_eq!(
+        told,
+        [
+            (1, outside, ""),
+            (2, outside, ""),
+            (3, outside, ""),
+            (4, outside, ""),
+            (5, "NEGATIVE_COUNT", own_report.name.as_str()),
+            (6, outside, ""),
+        ]
+    );
 }
 
 #[tokio::test]

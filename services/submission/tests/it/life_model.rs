@@ -128,6 +128,11 @@ impl Model {
         self.told.push((self.version, kind));
     }
 
+    /// This revision or an earlier one.
+    fn has_handed_over(&self, who: &str) -> bool {
+        self.acts.iter().any(|(kind, _, by, ..)| *kind == Kind::Submitted && *by == who)
+    }
+
     fn is_fixed(&self) -> bool {
         matches!(self.state, State::Submitted | State::Accepted)
     }
@@ -196,7 +201,7 @@ impl Model {
                 model.due = Some(zone::end_of(zone::civil_date(now) + TimeDelta::days(*days)));
                 model.act(Kind::Returned, now, who, None);
             }
-            Step::Accept if self.submitter == who || self.acceptances.contains(&who) => {
+            Step::Accept if self.has_handed_over(who) || self.acceptances.contains(&who) => {
                 return Err("SAME_REVIEWER");
             }
             Step::Accept => {

@@ -118,6 +118,38 @@ async fn a_parent_has_to_be_the_callers_and_to_exist() {
 }
 
 #[tokio::test]
+async fn a_list_of_one_unit_holds_nothing_of_those_below_it() {
+    for engine in ENGINES {
+        let testing = start(engine).await;
+        let mut made = some(&testing).await;
+        let mut importer = client(&testing, &["importer"]);
+        let own = create(&mut importer, bac_ninh(), of("other-month", "202605")).await.unwrap();
+        made.push(('g', own.name));
+        for (grants, parent, seen) in [
+            ("reader".to_owned(), bac_ninh(), "g"),
+            ("reader".to_owned(), tri_qua(), "ba"),
+            (grant(Role::Supervisor, bac_ninh()), bac_ninh(), "g"),
+            ("reader@regimes/cds-month".to_owned(), tri_qua(), "a"),
+        ] {
+            let regime = if grants.contains("regimes") { "regimes/cds-month" } else { "" };
+            let request = pb::ListReportsRequest {
+                parent: parent.to_string(),
+                regime: regime.to_owned(),
+                unit_only: true,
+                ..pb::ListReportsRequest::default()
+            };
+            let mut client = client(&testing, &[&grants]);
+            let listed = names(&mut client, request).await.unwrap();
+            assert_eq!(letters(&made, &listed), seen, "{engine:?} {grants} {parent}");
+        }
+    }
+    let testing = start(Engine::Sqlite).await;
+    let request = pb::ListReportsRequest { unit_only: true, ..pb::ListReportsRequest::default() };
+    let status = names(&mut client(&testing, &["reader"]), request).await.unwrap_err();
+    assert_eq!(fields(&status), ["parent"]);
+}
+
+#[tokio::test]
 async fn a_list_is_narrowed_by_period_and_state() {
     let testing = start(Engine::Sqlite).await;
     let made = some(&testing).await;

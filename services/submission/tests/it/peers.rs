@@ -68,6 +68,8 @@ fn regime(id: &str) -> Option<compliance::Regime> {
             (compliance::Frequency::Month, "")
         }
         "six-to-department" => (compliance::Frequency::SixMonths, ""),
+        // Communes report to the province, and that to another unit.
+        "two-tiers" => (compliance::Frequency::Month, ""),
         "supervision" => (compliance::Frequency::Once, "2023-01-01--2024-05-31"),
         "thematic" => (compliance::Frequency::Once, "2026-05-01--2026-05-31"),
         "unreadable" => (compliance::Frequency::Unspecified, ""),
@@ -91,9 +93,15 @@ fn regime(id: &str) -> Option<compliance::Regime> {
         "thematic" => day("2026-06-05").map(compliance::regime::DueRule::DueDate),
         _ => Some(compliance::regime::DueRule::WorkingDaysAfterCutOff(3)),
     };
-    let sent_on = compliance::OnwardTier {
-        receiving_agency: "Thanh tra Chính phủ".to_owned(),
-        ..compliance::OnwardTier::default()
+    let sent_on = match id {
+        "two-tiers" => compliance::OnwardTier {
+            receiving_unit: world::gia_lai().to_string(),
+            ..compliance::OnwardTier::default()
+        },
+        _ => compliance::OnwardTier {
+            receiving_agency: "Thanh tra Chính phủ".to_owned(),
+            ..compliance::OnwardTier::default()
+        },
     };
     let (receiving_unit, receiving_level) = match id.ends_with("to-department") {
         true => (world::department().to_string(), String::new()),
@@ -105,6 +113,10 @@ fn regime(id: &str) -> Option<compliance::Regime> {
         receiving_unit,
         receiving_level,
         onward_tiers: vec![sent_on],
+        debtors: Some(compliance::Debtors {
+            levels: vec!["commune".to_owned()],
+            ..compliance::Debtors::default()
+        }),
         level_due_rules: vec![compliance::LevelDueRule::default()],
         name: format!("regimes/{id}"),
         form: format!("forms/{form}"),

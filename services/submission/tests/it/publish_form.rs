@@ -153,8 +153,8 @@ async fn a_form_that_is_published_is_read_and_reported_on_in_every_kind() {
         };
         assert_eq!(figures(&report.values), figures(&values));
         let found: Vec<_> = report.findings.iter().map(|one| one.rule.as_str()).collect();
-        assert_eq!(found, ["part"]);
-        assert_eq!(report.findings[0].evidence, "11 > 10");
+        assert_eq!(found, ["part_exceeds_whole", "part"]);
+        assert_eq!(report.findings[1].evidence, "11 > 10");
         submit(&mut client, &report.name).await.unwrap();
     }
 }
@@ -206,6 +206,21 @@ async fn a_figure_that_the_form_does_not_ask_for_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_refusal_tells_the_first_of_many_choices() {
+    let testing = start(Engine::Sqlite).await;
+    let mut form = every_kind("forms/thu-1");
+    form.indicators[8].choices = (1..=100).map(|at| format!("{}{at}", "ơ".repeat(190))).collect();
+    forms(&testing, &["operator"]).create_form(request(form)).await.unwrap();
+    let mut client = reporter(&testing, tri_qua());
+    let choice = figure("choice", pb::value::Figure::Choice("Có".to_owned()));
+    let report = pb::Report { values: vec![choice], ..of("on-thu-1", "202605") };
+    let refused = create(&mut client, tri_qua(), report).await.unwrap_err();
+    assert_eq!(refusal(&refused), (Code::InvalidArgument, "NOT_A_CHOICE".to_owned()));
+    let message = refused.message();
+    assert!(message.contains("ơ1, ơ") && message.ends_with('…'), "{message}");
+}
+
+#[tokio::test]
 async fn all_that_is_wrong_with_a_form_is_told_together_each_with_its_place() {
     let testing = start(Engine::Sqlite).await;
     let mut operator = forms(&testing, &["operator"]);
@@ -223,6 +238,10 @@ async fn all_that_is_wrong_with_a_form_is_told_together_each_with_its_place() {
         rule("six", "[v.count].all(x, x > 0)"),
         rule("seven", "v.count"),
         rule("seven", "v.count > 1"),
+        rule("eight", "v.percent < 1e23"),
+        rule("nine", "v.choice == 'Co'"),
+        rule("ten", &format!("'\\'' == v.choice && {}", "{".repeat(900))),
+        rule("eleven", "v.count > 1 &&\n  v.part >"),
     ];
     for validate_only in [true, false] {
         let asked = pb::CreateFormRequest { validate_only, ..request(form.clone()) };
@@ -246,6 +265,10 @@ async fn all_that_is_wrong_with_a_form_is_told_together_each_with_its_place() {
                 ("form.rules[4].expression", "RULE_TOO_LARGE"),
                 ("form.rules[5].expression", "INVALID_RULE"),
                 ("form.rules[6].expression", "RULE_WRONG_TYPE"),
+                ("form.rules[8].expression", "RULE_CONSTANT"),
+                ("form.rules[9].expression", "RULE_WRONG_TYPE"),
+                ("form.rules[10].expression", "INVALID_RULE"),
+                ("form.rules[11].expression", "INVALID_RULE"),
             ]
         );
         let message = refused.message();

@@ -85,6 +85,70 @@ async fn what_blocks_keeps_a_report_from_being_handed_over_until_it_is_mended() 
 }
 
 #[tokio::test]
+async fn targets_and_figures_that_are_mentioned_block_nothing_and_approximate_ones_are_there() {
+    use pb::value::{Qualifier, Role};
+    let testing = start(Engine::Sqlite).await;
+    publish(&testing, &[("!has(v.b) || has(v.c)", Blocking), ("v.a >= v.b", Blocking)]).await;
+    let mut client = reporter(&testing, tri_qua());
+    let values = vec![
+        count("a", 1),
+        pb::Value { role: Role::Target.into(), ..count("b", 5) },
+        pb::Value { role: Role::Context.into(), ..count("b", 4) },
+    ];
+    let draft = create(&mut client, tri_qua(), report("202605", values)).await.unwrap();
+    assert_eq!(found(&draft), []);
+    let values = vec![
+        count("a", 1),
+        count("b", 1),
+        pb::Value { qualifier: Qualifier::About.into(), ..count("c", 5) },
+    ];
+    let edited = pb::Report { values, ..draft.clone() };
+    assert_eq!(found(&update(&mut client, edited, "values").await.unwrap()), []);
+    submit(&mut client, &draft.name).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_choice_is_the_same_one_however_its_form_encodes_it() {
+    let testing = start(Engine::Sqlite).await;
+    let choice = pb::Indicator {
+        key: "d".to_owned(),
+        display_name: "Có triển khai".to_owned(),
+        kind: Kind::Choice.into(),
+        choices: vec!["Co\u{301}".to_owned(), "Kho\u{302}ng".to_owned()],
+        ..pb::Indicator::default()
+    };
+    let rule = pb::Rule {
+        key: "d".to_owned(),
+        expression: "v.d == 'Co\u{301}'".to_owned(),
+        severity: Blocking.into(),
+        message: "Chưa triển khai.".to_owned(),
+        ..pb::Rule::default()
+    };
+    let form = pb::Form {
+        name: "forms/thu-1".to_owned(),
+        display_name: "Báo cáo thử".to_owned(),
+        legal_basis: "Công văn số 12/STTTT".to_owned(),
+        indicators: vec![choice],
+        rules: vec![rule],
+        ..pb::Form::default()
+    };
+    let request = pb::CreateFormRequest { form: Some(form), ..pb::CreateFormRequest::default() };
+    forms(&testing, &["operator"]).create_form(request).await.unwrap();
+    let mut client = reporter(&testing, tri_qua());
+    let chosen = |choice: &str| pb::Value {
+        indicator: "d".to_owned(),
+        figure: Some(pb::value::Figure::Choice(choice.to_owned())),
+        ..pb::Value::default()
+    };
+    let draft = report("202605", vec![chosen("Có")]);
+    let draft = create(&mut client, tri_qua(), draft).await.unwrap();
+    assert_eq!(found(&draft), []);
+    let other = report("202604", vec![chosen("Không")]);
+    let other = create(&mut client, tri_qua(), other).await.unwrap();
+    assert_eq!(found(&other), [("d", "“Không” ≠ “Có”")]);
+}
+
+#[tokio::test]
 async fn nothing_is_asked_of_a_report_that_says_nothing_occurred() {
     let testing = start(Engine::Sqlite).await;
     publish(&testing, &[("has(v.a)", Blocking)]).await;

@@ -424,7 +424,7 @@ async fn taking_back_goes_over_what_was_read_and_keeps_what_was_handed_over() {
 }
 
 async fn accept(store: &Store, report: &Report, who: &str, at: DateTime<Utc>) -> Report {
-    let (accepted, act) = report.clone().accept(who, "Đạt yêu cầu.".to_owned(), at).unwrap();
+    let (accepted, act) = report.clone().accept(who, &[], "Đạt yêu cầu.".to_owned(), at).unwrap();
     store.report_act::<pb::Report>(report, &accepted, act, None, None).await.unwrap();
     accepted
 }
@@ -459,9 +459,11 @@ async fn who_accepted_reads_back_and_what_they_accepted_is_kept_once() {
         assert_eq!(store.report_acts(&report, None, true, 9).await.unwrap(), acts[..1]);
         assert_eq!(store.report_acts(&once, None, true, 9).await.unwrap(), acts[..2]);
         assert_eq!(store.report_acts(&twice, None, true, 9).await.unwrap(), acts[..3]);
+        assert_eq!(store.report_submitters(&report).await.unwrap(), [""; 0]);
+        assert_eq!(store.report_submitters(&back).await.unwrap(), ["lan"]);
 
         // What two do at once is done once.
-        let (again, act) = once.clone().accept("lien", String::new(), now()).unwrap();
+        let (again, act) = once.clone().accept("lien", &[], String::new(), now()).unwrap();
         let stale = store.report_act::<pb::Report>(&once, &again, act, None, None).await;
         assert!(matches!(stale, Err(Error::Stale(_))), "{stale:?}");
         assert_eq!(store.report_acts(&back, None, true, 9).await.unwrap(), acts);

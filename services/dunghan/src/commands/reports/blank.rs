@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use dunghan_calendar::Period;
 use dunghan_proto::compliance::GetRegimeRequest;
 use dunghan_proto::submission as pb;
@@ -29,14 +28,7 @@ pub(super) async fn write(
     let text = serde_json::to_string_pretty(&blank).map_err(anyhow::Error::from)?;
     match file {
         None => output::write(&text),
-        Some(file) => {
-            // Nothing that somebody filled in is written over.
-            let written = std::fs::OpenOptions::new().write(true).create_new(true).open(file);
-            let written = written.and_then(|mut file| {
-                std::io::Write::write_all(&mut file, format!("{text}\n").as_bytes())
-            });
-            Ok(written.with_context(|| format!("{} cannot be written", file.display()))?)
-        }
+        Some(file) => super::keep(file, &text),
     }
 }
 

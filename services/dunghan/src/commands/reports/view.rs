@@ -11,7 +11,8 @@ use serde::Serialize;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{
-    self, Column, Rows, hang, many, plain, show_date, show_due, show_period, show_time, word,
+    self, Column, Rows, hang, many, plain, show_date, show_due, show_name, show_period, show_time,
+    word,
 };
 
 #[derive(Serialize)]
@@ -153,10 +154,16 @@ impl From<pb::AttachedFile> for File {
     }
 }
 
-#[derive(Serialize)]
+#[derive(PartialEq, Eq, Serialize)]
 pub(super) struct Evidence {
     kind: String,
     reference: String,
+}
+
+impl Evidence {
+    fn text(&self) -> String {
+        format!("{} ({})", self.reference, plain(&self.kind))
+    }
 }
 
 impl From<pb::Report> for Report {
@@ -316,6 +323,14 @@ pub(super) struct Acts {
     pub(super) acts: Vec<Act>,
 }
 
+/// Who a report is of, as people know them; empty where programs read it.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) unit: String,
+    /// That hands it over, where that is not the unit itself.
+    pub(super) agency: String,
+}
+
 pub(super) fn unit_of(report: &Report) -> &str {
     report.name.split("/reports/").next().unwrap_or_default()
 }
@@ -359,8 +374,7 @@ pub(super) fn acts_table(acts: &Acts) -> String {
         Text("Why"),
     ]);
     for act in &acts.acts {
-        let evidence = act.receipt_evidence.as_ref();
-        let grounds = evidence.map(|e| format!("{} ({})", e.reference, plain(&e.kind)));
+        let grounds = act.receipt_evidence.as_ref().map(Evidence::text);
         rows.row([
             show_time(act.time),
             plain(&act.kind),
@@ -394,52 +408,40 @@ fn files(report: &Report) -> String {
 }
 
 /// Which report it is and where it stands, without what it says.
-pub(super) fn head(report: &Report, agency: String) -> String {
+pub(super) fn head(report: &Report, names: &Names) -> String {
     let document = &report.document;
     let number = [document.number.as_str(), document.symbol.as_str()].join("/");
     let evidence = report.receipt_evidence.as_ref();
+    // What counted is said already.
+    let arrival = report.arrival.as_ref().filter(|arrival| Some(*arrival) != evidence);
+    let arrival = arrival.map_or_else(String::new, |arrival| {
+        format!("{}; this did not fix when it was received", arrival.text())
+    });
     let revision = if report.revision > 0 { report.revision.to_string() } else { String::new() };
     output::pairs(&[
-        ("Report", report.name.clone()),
+        ("Unit", names.unit.clone()),
+        ("Report", show_name(&report.name)),
         ("Regime", report.regime.clone()),
         ("Period", show_period(&report.period)),
         ("State", state(report)),
         ("Revision", revision),
         ("To be mended by", until(report.return_due_time)),
         ("Received", show_time(report.receive_time)),
-        (
-            "By",
-            evidence.map_or_else(String::new, |e| format!("{} ({})", e.reference, plain(&e.kind))),
-        ),
+        ("By", evidence.map_or_else(String::new, Evidence::text)),
+        ("Arrived as", arrival),
         ("Number", if number == "/" { String::new() } else { number }),
         ("Dated", show_date(document.document_date)),
         ("Declared cut-off", show_date(report.declared_cut_off_date)),
-        ("Handed over for it by", agency),
+        ("Handed over for it by", names.agency.clone()),
         ("Accepted", acceptances(report)),
         ("Files", files(report)),
+        ("Etag", report.etag.clone()),
     ])
 }
 
-pub(super) fn show(report: &Report, agency: String) -> String {
-    use Column::{Number, Text};
-    let mut text = head(report, agency);
-    let mut values = Rows::new(&[
-        Text("Indicator"),
-        Text("Category"),
-        Text("Until"),
-        Number("Figure"),
-        Number("Stated %"),
-    ]);
-    for value in &report.values {
-        values.row([
-            format!("{}{}", value.indicator, role(&value.role)),
-            value.category.clone(),
-            show_date(value.end_date),
-            figure(value),
-            value.stated_percent.clone().unwrap_or_default(),
-        ]);
-    }
-    text.push_str(&format!("\n\n{}", values.text()));
+pub(super) fn show(report: &Report, names: &Names) -> String {
+    let mut text = head(report, names);
+    text.push_str(&format!("\n\n{}", figures(&report.values)));
     let found = findings(report);
     if !found.is_empty() {
         text.push_str(&format!("\n\n{found}"));
@@ -447,11 +449,37 @@ pub(super) fn show(report: &Report, agency: String) -> String {
     text
 }
 
+/// The figures: those outside of tables, then row by row.
+fn figures(values: &[Value]) -> String {
+    use Column::{Number, Text};
+    let mut categories: Vec<&str> = Vec::new();
+    for value in values {
+        if !categories.contains(&value.category.as_str()) {
+            categories.push(&value.category);
+        }
+    }
+    let name = |value: &Value| format!("{}{}", value.indicator, role(&value.role));
+    let indicators: Vec<_> = values.iter().map(name).collect();
+    let indicators = output::keys("Indicator", indicators.iter().map(String::as_str));
+    let columns = [indicators, Text("Until"), Number("Figure"), Number("Stated %")];
+    let parts = categories.into_iter().map(|category| {
+        let mut rows = Rows::new(&columns);
+        for value in values.iter().filter(|value| value.category == category) {
+            let stated = value.stated_percent.clone().unwrap_or_default();
+            rows.row([name(value), show_date(value.end_date), figure(value), stated]);
+        }
+        let rows = rows.text();
+        if category.is_empty() { rows } else { format!("{}\n\n{rows}", hang("", "", category)) }
+    });
+    let parts: Vec<_> = parts.collect();
+    if parts.is_empty() { "No figures.".to_owned() } else { parts.join("\n\n") }
+}
+
 /// What the checks say of a draft.
-pub(super) fn checked(report: &Report, agency: String) -> String {
+pub(super) fn checked(report: &Report, names: &Names) -> String {
     let found = findings(report);
     let found = if found.is_empty() { "No findings.".to_owned() } else { found };
-    format!("{}\n\n{found}", head(report, agency))
+    format!("{}\n\n{found}", head(report, names))
 }
 
 /// What the checks say, the worst first: each with its evidence, its kind and its key on one line, and with the unit's answer.

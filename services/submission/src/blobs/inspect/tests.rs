@@ -185,6 +185,97 @@ fn a_stamp_of_secrecy_is_found_wherever_a_document_shows_it() {
     secret(archive(&[("bao-cao/12-BC (Mật).docx", b"...")]));
 }
 
+/// A workbook with these shared strings and one sheet with these rows, as XML.
+fn xlsx(shared: &[&str], rows: &str) -> Vec<u8> {
+    let shared: String = shared.iter().map(|text| format!("<si>{text}</si>")).collect();
+    let (shared, sheet) =
+        (format!("<sst>{shared}</sst>"), format!("<sheetData>{rows}</sheetData>"));
+    archive(&[
+        ("[Content_Types].xml", &types(&format!("{XLSX}.main+xml"))),
+        ("xl/sharedStrings.xml", shared.as_bytes()),
+        ("xl/worksheets/sheet1.xml", sheet.as_bytes()),
+    ])
+}
+
+#[test]
+fn a_stamp_of_secrecy_is_found_in_a_cell_of_a_workbook() {
+    let texts =
+        ["<t>Báo cáo</t>", "<t>MẬT</t>", "<r><t>TỐI </t></r><r><t>MẬT</t></r>", "<t>Mật</t>"];
+    let cell = |at: &str, number: usize| format!("<c r=\"{at}\" t=\"s\"><v>{number}</v></c>");
+    let row = |cells: &[String]| format!("<row>{}</row>", cells.concat());
+    for rows in [
+        row(&[cell("A1", 1)]),
+        row(&[cell("A1", 0), cell("B1", 2)]),
+        // One level twice is no table about levels.
+        row(&[cell("A1", 1), cell("B1", 3)]),
+        row(&["<c r=\"A1\" t=\"inlineStr\"><is><t>Độ mật: Tối mật</t></is></c>".to_owned()]),
+        row(&["<c r=\"A1\" t=\"str\"><f>B1</f><v>TUYỆT MẬT</v></c>".to_owned()]),
+        // Elsewhere it is one.
+        row(&[cell("A1", 1)]) + &row(&[cell("B2", 1), cell("C2", 2)]),
+    ] {
+        secret(xlsx(&texts, &rows));
+    }
+    for rows in [
+        row(&[cell("A1", 0), cell("B1", 3)]),
+        row(&[cell("A1", 1), cell("B1", 2)]),
+        row(&[cell("A1", 1)]) + &row(&[cell("A2", 2)]),
+        // A number, and not that of a text.
+        row(&["<c r=\"A1\"><v>1</v></c>".to_owned()]),
+        row(&["<c r=\"A1\" t=\"inlineStr\"><is><rPh><t>MẬT</t></rPh></is></c>".to_owned()]),
+        String::new(),
+    ] {
+        assert_eq!(look(xlsx(&texts, &rows)).unwrap(), XLSX, "{rows}");
+    }
+    // One of the texts is in no cell; and what unpacks to too much is not looked into, and taken.
+    assert_eq!(look(xlsx(&texts, &" ".repeat(4 << 20))).unwrap(), XLSX);
+}
+
+#[test]
+fn a_watermark_and_capitals_that_are_only_shown_are_a_stamp() {
+    let text = body("<w:p><w:r><w:t>Lời.</w:t></w:r></w:p>");
+    for (string, is_secret) in [("MẬT", true), ("Tối mật", true), ("BẢN THẢO", false)] {
+        let watermark = format!(
+            "<w:hdr xmlns:w=\"w\" xmlns:v=\"v\"><w:p><w:r><w:pict><v:shape>\
+             <v:textpath string=\"{string}\"/></v:shape></w:pict></w:r></w:p></w:hdr>"
+        );
+        let parts = [("word/document.xml", &text[..]), ("word/header1.xml", watermark.as_bytes())];
+        match is_secret {
+            true => secret(docx_with(&parts)),
+            false => assert_eq!(look(docx_with(&parts)).unwrap(), DOCX),
+        }
+    }
+    let run = |properties: &str| {
+        format!("<w:p><w:r><w:rPr>{properties}</w:rPr><w:t>Mật</w:t></w:r></w:p>")
+    };
+    for properties in ["<w:caps/>", "<w:b/><w:caps w:val=\"true\"/>", "<w:smallCaps/>"] {
+        secret(docx(&run(properties)));
+    }
+    let before = "<w:p><w:r><w:rPr><w:caps/></w:rPr><w:t>Số</w:t></w:r></w:p>";
+    for paragraphs in [run("<w:b/>"), run("<w:caps w:val=\"0\"/>"), format!("{before}{}", run(""))]
+    {
+        assert_eq!(look(docx(&paragraphs)).unwrap(), DOCX, "{paragraphs}");
+    }
+}
+
+#[test]
+fn a_table_about_several_levels_is_no_stamp_and_one_with_a_single_level_is() {
+    let cell = |text: &str| format!("<w:tc><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:tc>");
+    let table = |cells: &[&str]| {
+        let cells: String = cells.iter().map(|text| cell(text)).collect();
+        format!("<w:tbl><w:tr>{cells}</w:tr></w:tbl>")
+    };
+    let levels = table(&["Đơn vị", "TUYỆT MẬT", "TỐI MẬT", "MẬT"]);
+    assert_eq!(look(docx(&levels)).unwrap(), DOCX);
+    assert_eq!(look(docx(&table(&["Tuyệt mật", "MẬT"]))).unwrap(), DOCX);
+    secret(docx(&table(&["UBND XÃ", "MẬT"])));
+    secret(docx(&(table(&["UBND XÃ", "MẬT"]) + &levels)));
+    secret(docx(&(levels + "<w:p><w:r><w:t>MẬT</w:t></w:r></w:p>")));
+    let row = "<table:table-cell><text:p>TỐI MẬT</text:p></table:table-cell>\
+               <table:table-cell><text:p>MẬT</text:p></table:table-cell>";
+    assert_eq!(look(odt(&format!("<table:table>{row}</table:table>"))).unwrap(), ODT);
+    secret(docx("<w:p><w:r><w:t>Độ mật: Mật</w:t></w:r></w:p>"));
+}
+
 #[test]
 fn words_about_secrecy_are_no_stamp() {
     for text in ["BẢO VỆ BÍ MẬT NHÀ NƯỚC", "Mật", "KHÔNG MẬT", "Bảo mật"] {

@@ -9,8 +9,8 @@ use crate::domain::value::Value;
 /// Only what is handed over counts: a draft, or a report that was sent back, says nothing yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
-    pub(super) previous: Option<Vec<Value>>,
-    pub(super) year: Option<Vec<Vec<Value>>>,
+    pub(super) previous: Option<(Period, Vec<Value>)>,
+    pub(super) year: Option<Vec<(Period, Vec<Value>)>>,
 }
 
 /// A report that was handed over for an earlier period.
@@ -20,6 +20,12 @@ pub struct Earlier {
     pub period: Period,
     /// Its figures; none where it says that nothing occurred.
     pub values: Option<Vec<Value>>,
+}
+
+impl Earlier {
+    fn figures(&self) -> Option<(Period, Vec<Value>)> {
+        Some((self.period, self.values.clone()?))
+    }
 }
 
 impl History {
@@ -41,11 +47,11 @@ impl History {
     /// Where nothing occurred in the period before, it has no figures to compare with; in the year so far it adds nothing.
     pub fn new(period: Period, earlier: Vec<Earlier>) -> Self {
         let find = |wanted: Period| earlier.iter().find(|one| one.period == wanted);
-        let previous = Self::before(period).and_then(find).and_then(|one| one.values.clone());
+        let previous = Self::before(period).and_then(find).and_then(Earlier::figures);
         let year = Self::year_so_far(period).into_iter().map(find).collect::<Option<Vec<_>>>();
         // Once asked for, it has no year to add up.
         let year = year.filter(|_| period.previous().is_some());
-        let year = year.map(|all| all.into_iter().filter_map(|one| one.values.clone()).collect());
+        let year = year.map(|all| all.into_iter().filter_map(Earlier::figures).collect());
         Self { previous, year }
     }
 }

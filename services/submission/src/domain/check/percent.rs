@@ -25,6 +25,7 @@ pub(super) fn check(
         findings.extend(judged.and_then(|judged| recomputed(figures, percentage, judged, at)));
         findings.extend(without_denominator(figures, percentage, at));
         findings.extend(denominator_contradicts(figures, at));
+        findings.extend(part_exceeds_whole(figures, at));
     }
     judged.into_iter().map(|judged| judged.map(|(discrepancy, _)| discrepancy)).collect()
 }
@@ -233,16 +234,58 @@ fn without_denominator(
         Figure::Text(_) | Figure::Choice(_) => return None,
     };
     let label = figures.label(&value.key.indicator);
-    let says = (
-        format!("Tỷ lệ của “{label}” không kèm tử số và mẫu số nên không kiểm tra, tổng hợp được."),
-        format!(
-            "The percentage of “{label}” has no part and whole: it is neither checked nor added."
+    let wholes = figures.wholes(at);
+    let says = match wholes.first() {
+        None => (
+            format!(
+                "Tỷ lệ của “{label}” không kèm tử số và mẫu số nên không kiểm tra, tổng hợp được."
+            ),
+            format!(
+                "The percentage of “{label}” has no part and whole: it is neither checked nor added."
+            ),
         ),
-    );
+        // Told as what it is.
+        Some(_) if exceeded(figures, at).is_some() => return None,
+        Some(whole) => {
+            let whole = figures.label(&figures.values[*whole].key.indicator);
+            (
+                format!(
+                    "Tỷ lệ của “{label}” không kiểm tra được: mẫu số “{whole}” không được nêu một \
+                     lần và chính xác."
+                ),
+                format!(
+                    "The percentage of “{label}” is not checked: its whole “{whole}” is not stated \
+                     once and exactly."
+                ),
+            )
+        }
+    };
     let evidence = format!("báo cáo ghi {} %", decimal(percent.decimal()));
     let rule = "percent_without_denominator";
     let finding = Finding::new(rule, Severity::Info, "values", says, evidence);
-    Some(finding.at_value(figures.values, at))
+    Some(finding.at_value(figures.values, at).involving(wholes))
+}
+
+/// A count, and the one whole that is stated for it and is less.
+fn exceeded(figures: &Figures<'_>, at: usize) -> Option<(u64, u64)> {
+    let value = &figures.values[at];
+    let part = value.exact_count()?;
+    let whole = figures.stated_once(figures.whole(value)?, &value.key)?;
+    (part > whole).then_some((part, whole))
+}
+
+fn part_exceeds_whole(figures: &Figures<'_>, at: usize) -> Option<Finding> {
+    let (part, of) = exceeded(figures, at)?;
+    let value = &figures.values[at];
+    let (label, whole) =
+        (figures.label(&value.key.indicator), figures.label(figures.whole(value)?));
+    let says = (
+        format!("“{label}” lớn hơn “{whole}” mà nó là một phần."),
+        format!("“{label}” is more than “{whole}”, of which it is a part."),
+    );
+    let evidence = format!("{} > {}", number(part), number(of));
+    let finding = Finding::new("part_exceeds_whole", Severity::Error, "values", says, evidence);
+    Some(finding.at_value(figures.values, at).involving(figures.wholes(at)))
 }
 
 fn denominator_contradicts(figures: &Figures<'_>, at: usize) -> Option<Finding> {
@@ -407,6 +450,39 @@ mod tests {
             let expected = if found { "percent_without_denominator" } else { "" };
             assert_eq!(rules(&findings), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn a_part_that_is_more_than_its_whole_is_wrong_whatever_is_stated_beside_it() {
+        const PART: &str = "dossiers_received_online;;12";
+        for (part, wholes, expected) in [
+            (PART, vec!["10"], "part_exceeds_whole"),
+            (PART, vec!["12"], ""),
+            (PART, vec!["10", "11;;;;2026-05-13"], ""),
+            (PART, vec!["10;;;about"], ""),
+            (
+                "dossiers_received_online;;12;120",
+                vec!["10"],
+                "percent_impossible, part_exceeds_whole",
+            ),
+            ("dossiers_received_online;;9;90", vec!["10;;;about"], "percent_without_denominator"),
+        ] {
+            let mut draft = Draft::of("202605").value(part);
+            for whole in &wholes {
+                draft = draft.value(&format!("dossiers_received_total;;{whole}"));
+            }
+            let findings = draft.findings();
+            let own = findings.iter().filter(|one| one.field == "values[0]").cloned();
+            assert_eq!(rules(&own.collect::<Vec<_>>()), expected, "{part} {wholes:?}");
+        }
+        let findings =
+            Draft::of("202605").value(PART).value("dossiers_received_total;;10").findings();
+        let found = findings.iter().find(|one| one.rule == "part_exceeds_whole").unwrap();
+        assert_eq!((found.evidence.as_str(), &found.values[..]), ("12 > 10", &[0, 1][..]));
+        assert_eq!(
+            found.message,
+            "“Hồ sơ tiếp nhận trực tuyến” lớn hơn “Hồ sơ tiếp nhận trong kỳ” mà nó là một phần."
+        );
     }
 
     #[test]

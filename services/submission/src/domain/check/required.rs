@@ -48,7 +48,7 @@ pub(super) fn rows<'a>(figures: &Figures<'a>, table: &Table) -> Vec<(usize, &'a 
 }
 
 impl Figures<'_> {
-    fn has(&self, indicator: &str, category: &str) -> bool {
+    pub(super) fn has(&self, indicator: &str, category: &str) -> bool {
         self.by_row.contains_key(&(indicator, category, Role::Actual))
     }
 }

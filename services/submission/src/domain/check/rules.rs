@@ -1,24 +1,38 @@
-//! The form's own rules. Each is judged for each figure of the first indicator that it names, by what the report states in the same
-//! row, role and dates; and where that figure is missing, once for each row in question by what is there, so that a rule can
-//! ask for one.
+//! The form's own rules. They are about what is: not about what is aimed at, or mentioned in passing. Each is judged for each figure
+//! of the first indicator that it names, by what the report states in the same row and dates; and where that figure is missing, once
+//! for each row in question by what is there, so that a rule can ask for one.
+//!
+//! Figures of several periods are held against each other where each is of its whole period: one since the beginning of the year is
+//! not.
 
 use std::collections::HashSet;
+
+use chrono::{Months, NaiveDate};
+use dunghan_calendar::Period;
 
 use super::required::rows;
 use super::{Figures, History, row};
 use crate::domain::finding::{Finding, Severity};
-use crate::domain::form::Table;
+use crate::domain::form::{Kind, Table};
+use crate::domain::report::Asked;
 use crate::domain::rule::{Judgement, Known, Number, Rule, Source, Undefined};
-use crate::domain::value::{Key, Role};
+use crate::domain::value::{Figure, Key, Role, Value};
 
-pub(super) fn check(figures: &Figures<'_>, history: Option<&History>, findings: &mut Vec<Finding>) {
-    let earlier = Earlier::new(figures, history);
+pub(super) fn check(
+    asked: &Asked,
+    figures: &Figures<'_>,
+    history: Option<&History>,
+    findings: &mut Vec<Finding>,
+) {
+    let earlier = Earlier::new(asked, figures, history);
     let tables = &figures.form.text().tables;
     let rows: Vec<_> = tables.iter().map(|table| (table, rows(figures, table))).collect();
     let mut found = Vec::new();
     for rule in figures.form.rules() {
-        for site in sites(figures, rule, &rows) {
-            let known = Knowledge { figures, earlier: &earlier, rule, site: &site };
+        let compares = rule.needs(Source::Previous) || rule.needs(Source::Year);
+        let span = compares.then(|| Span::of(asked, asked.period));
+        for site in sites(figures, rule, span, &rows) {
+            let known = Knowledge { figures, earlier: &earlier, rule, span, site: &site };
             if let Some(finding) = judged(&known) {
                 found.push((site.at.unwrap_or(usize::MAX), finding));
             }
@@ -33,16 +47,24 @@ pub(super) fn check(figures: &Figures<'_>, history: Option<&History>, findings: 
 struct Site {
     /// The figure of its first indicator, where there is one.
     at: Option<usize>,
-    /// In which row, role and dates.
+    /// In which row and dates.
     key: Key,
 }
 
-fn sites(figures: &Figures<'_>, rule: &Rule, rows: &[(&Table, Vec<(usize, &str)>)]) -> Vec<Site> {
+fn sites(
+    figures: &Figures<'_>,
+    rule: &Rule,
+    span: Option<Span>,
+    rows: &[(&Table, Vec<(usize, &str)>)],
+) -> Vec<Site> {
     let anchor = rule.anchor();
     let table = rule.text.table.as_ref();
     let table = table.and_then(|key| rows.iter().find(|(table, _)| table.key == *key));
     let stated = figures.of(anchor).filter(|at| {
-        table.is_none_or(|(table, _)| table.takes_row(&figures.values[*at].key.category))
+        let Key { category, role, .. } = &figures.values[*at].key;
+        *role == Role::Actual
+            && table.is_none_or(|(table, _)| table.takes_row(category))
+            && span.is_none_or(|span| figures.of_whole(anchor, category, span) == Some(*at))
     });
     let mut sites: Vec<_> =
         stated.map(|at| Site { at: Some(at), key: figures.values[at].key.clone() }).collect();
@@ -72,15 +94,82 @@ fn sites(figures: &Figures<'_>, rule: &Rule, rows: &[(&Table, Vec<(usize, &str)>
     sites
 }
 
+/// How long a period is, and when it ends.
+#[derive(Clone, Copy)]
+struct Span {
+    days: i64,
+    end: NaiveDate,
+}
+
+impl Span {
+    /// Of the period of a report, or of one of its length before that.
+    fn of(asked: &Asked, period: Period) -> Self {
+        let months = |(year, month): (i32, u32)| i64::from(year) * 12 + i64::from(month);
+        let back = months(asked.period.last_month()) - months(period.last_month());
+        let back = Months::new(u32::try_from(back).unwrap_or(0));
+        let end = asked.window.cut_off;
+        let end = end.checked_sub_months(back).unwrap_or(end);
+        Self { days: i64::from(asked.window.days()), end }
+    }
+
+    /// Whether a figure is of the period as a whole: it says nothing else, or its days are as many, give or take a quarter.
+    fn is_that_of(self, key: &Key) -> bool {
+        key.start.is_none_or(|start| {
+            let days = (key.end.unwrap_or(self.end) - start).num_days() + 1;
+            (days - self.days).abs() * 4 <= self.days
+        })
+    }
+}
+
+impl Figures<'_> {
+    /// The figure of a row that is of the period as a whole. Where there are several, the one that reaches furthest, and of those the
+    /// one that begins last, as totals over units have it.
+    fn of_whole(&self, indicator: &str, category: &str, span: Span) -> Option<usize> {
+        let row = self.by_row.get(&(indicator, category, Role::Actual))?;
+        // What there is on a day has not begun.
+        let is_stock =
+            self.form.indicator(indicator).is_some_and(|indicator| indicator.kind == Kind::Stock);
+        let whole = row.iter().copied();
+        let whole = whole.filter(|at| is_stock || span.is_that_of(&self.values[*at].key));
+        whole.max_by_key(|at| (self.values[*at].key.end, self.values[*at].key.start))
+    }
+
+    /// Whether a row states the whole of a figure, exactly or not.
+    fn has_whole(&self, indicator: &str, category: &str) -> bool {
+        let row = self.by_row.get(&(indicator, category, Role::Actual));
+        row.into_iter().flatten().any(|at| {
+            let value = &self.values[*at];
+            matches!(value.figure, Figure::Ratio(_))
+                || self.whole(value).is_some_and(|whole| self.has(whole, category))
+        })
+    }
+}
+
 /// What was handed over before, indexed.
 struct Earlier<'a> {
-    previous: Option<Figures<'a>>,
-    year: Option<Vec<Figures<'a>>>,
+    previous: Option<Past<'a>>,
+    year: Option<Vec<Past<'a>>>,
+}
+
+/// What was handed over for one period.
+struct Past<'a> {
+    figures: Figures<'a>,
+    span: Span,
+}
+
+impl Past<'_> {
+    fn number(&self, indicator: &str, category: &str) -> Option<Number> {
+        let at = self.figures.of_whole(indicator, category, self.span)?;
+        self.figures.number(at)
+    }
 }
 
 impl<'a> Earlier<'a> {
-    fn new(figures: &Figures<'a>, history: Option<&'a History>) -> Self {
-        let indexed = |values: &'a Vec<_>| Figures::new(figures.form, values);
+    fn new(asked: &Asked, figures: &Figures<'a>, history: Option<&'a History>) -> Self {
+        let indexed = |(period, values): &'a (Period, Vec<Value>)| Past {
+            figures: Figures::new(figures.form, values),
+            span: Span::of(asked, *period),
+        };
         Self {
             previous: history.and_then(|one| one.previous.as_ref()).map(indexed),
             year: history
@@ -90,10 +179,10 @@ impl<'a> Earlier<'a> {
     }
 
     /// The sum of what each of them states; none where one states nothing exactly.
-    fn sum(&self, indicator: &str, key: &Key) -> Option<Number> {
+    fn sum(&self, indicator: &str, category: &str) -> Option<Number> {
         let mut sum = 0_i64;
         for report in self.year.as_ref()? {
-            let Some(Number::Count(count)) = report.number_once(indicator, key) else {
+            let Some(Number::Count(count)) = report.number(indicator, category) else {
                 return None;
             };
             sum = sum.checked_add(count)?;
@@ -107,6 +196,8 @@ struct Knowledge<'a> {
     figures: &'a Figures<'a>,
     earlier: &'a Earlier<'a>,
     rule: &'a Rule,
+    /// Of the period, where figures of several are held against each other.
+    span: Option<Span>,
     site: &'a Site,
 }
 
@@ -115,17 +206,31 @@ impl Known for Knowledge<'_> {
         let Self { figures, site, .. } = self;
         // The figure itself, even where there are others that it is comparable with.
         let own = site.at.filter(|_| indicator == site.key.indicator);
-        // Of another period the dates are others.
-        let undated = || Key { start: None, end: None, ..site.key.clone() };
+        let category = site.key.category.as_str();
         match (source, own) {
             (Source::This, Some(at)) => figures.number(at),
-            (Source::This, None) => figures.number_once(indicator, &site.key),
+            (Source::This, None) => match self.span {
+                Some(span) => {
+                    let at = figures.of_whole(indicator, category, span)?;
+                    figures.number(at).filter(|_| figures.values[at].key.comparable(&site.key))
+                }
+                None => figures.number_once(indicator, &site.key),
+            },
             (Source::Whole, Some(at)) => figures.whole_of(at),
             (Source::Whole, None) => figures.whole_once(indicator, &site.key),
-            (Source::Previous, _) => {
-                self.earlier.previous.as_ref()?.number_once(indicator, &undated())
-            }
-            (Source::Year, _) => self.earlier.sum(indicator, &undated()),
+            (Source::Previous, _) => self.earlier.previous.as_ref()?.number(indicator, category),
+            (Source::Year, _) => self.earlier.sum(indicator, category),
+        }
+    }
+
+    fn states(&self, source: Source, indicator: &str) -> bool {
+        let category = self.site.key.category.as_str();
+        let stated = |past: &Past<'_>| past.figures.has(indicator, category);
+        match source {
+            Source::This => self.figures.has(indicator, category),
+            Source::Whole => self.figures.has_whole(indicator, category),
+            Source::Previous => self.earlier.previous.as_ref().is_some_and(stated),
+            Source::Year => self.earlier.year.as_ref().is_some_and(|all| all.iter().all(stated)),
         }
     }
 
@@ -158,8 +263,13 @@ fn judged(known: &Knowledge<'_>) -> Option<Finding> {
                 }
             };
             let key = &text.key;
+            // The unit need not be at fault.
+            let severity = match text.severity {
+                Severity::Blocking | Severity::Error | Severity::Warning => Severity::Warning,
+                Severity::Info => Severity::Info,
+            };
             (
-                Severity::Warning,
+                severity,
                 format!("{row}Không kiểm tra được quy tắc {key}: {why_vi}."),
                 format!("{row}The rule {key} has no answer: {why_en}."),
                 text.expression.clone(),
@@ -188,7 +298,7 @@ mod tests {
     use crate::domain::check::fixture::{Draft, rules};
     use crate::domain::check::{Against, Basis};
     use crate::domain::form::Form;
-    use crate::domain::value::{Figure, Qualifier, Value};
+    use crate::domain::value::Qualifier;
 
     const HEAD: &str = r#"
         key = "x-1"
@@ -254,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_judged_for_each_figure_of_its_first_indicator_in_its_row_and_role() {
+    fn a_rule_is_judged_for_each_figure_of_its_first_indicator_in_its_row() {
         let rule = ["v.a == v.b"];
         assert_eq!(found(&rule, &["a;;1", "b;;1"]), [""; 0]);
         assert_eq!(found(&rule, &["a;;1", "b;;2"]), ["values[0] Sai. 1 ≠ 2"]);
@@ -300,8 +410,42 @@ mod tests {
             found(&["has(v.b);;t"], &["a;x;1", "a;y;1", "b;y;1"]),
             ["values Sai. “B”: không có số liệu".replace("values Sai", "values x: Sai")]
         );
-        // What claims to be about something is not stated.
-        assert_eq!(found(&["has(v.b)"], &["b;;1;;;about"]).len(), 1);
+        // In a row that has it elsewhere only, it is missing.
+        assert_eq!(found(&["has(v.b);;t"], &["a;x;1", "b;;1"]).len(), 1);
+    }
+
+    #[test]
+    fn a_figure_is_stated_where_it_is_about_something_or_of_several_dates() {
+        let rule = ["!has(v.a) || has(v.b);blocking"];
+        for stated in [&["b;;5;;;about"][..], &["b;;5;;;;2026-05-14", "b;;6;;;;2026-05-13"]] {
+            let values = [&["a;;1;;;;2026-05-12"], stated].concat();
+            let found = draft(&values).against(&form(&rule));
+            assert!(found.iter().all(|one| one.rule != "r0"), "{stated:?}");
+        }
+        // Its number is not known all the same.
+        assert_eq!(found(&["!has(v.b) || v.b > 7"], &["b;;5;;;about"]), [""; 0]);
+        assert_eq!(found(&["has(v.b) ? v.b > 7 : v.a > 7"], &["b;;5;;;about", "a;;1"]), [""; 0]);
+        // And so is a whole that is.
+        assert_eq!(found(&["has(whole.a)"], &["a;;1/2;;;about"]), [""; 0]);
+        assert_eq!(
+            found(&["has(whole.a)"], &["a;;1"]),
+            ["values[0] Sai. mẫu số của “A”: không có số liệu"]
+        );
+    }
+
+    #[test]
+    fn rules_are_about_what_is_and_not_about_targets_and_what_is_mentioned() {
+        for rule in ["!has(v.a) || has(v.b);blocking", "v.a == v.b;blocking", "v.a > 7;blocking"] {
+            assert_eq!(found(&[rule], &["c;;1", "a;;1;;target", "b;x;2;;target"]), [""; 0]);
+            let mut mentioned = draft(&["c;;1", "a;;1", "b;;2"]);
+            mentioned.content.values[1].key.role = Role::Context;
+            assert_eq!(rules(&mentioned.against(&form(&[rule]))), "", "{rule}");
+        }
+        // What is only aimed at is not there.
+        assert_eq!(
+            found(&["has(v.a)"], &["c;;1", "a;;1;;target"]),
+            ["values Sai. “A”: không có số liệu"]
+        );
     }
 
     #[test]
@@ -351,6 +495,11 @@ mod tests {
         assert_eq!((found.len(), found[0].severity), (1, Severity::Warning));
         assert_eq!(found[0].message, "Không kiểm tra được quy tắc r0: phép tính chia cho 0.");
         assert_eq!(found[0].evidence, "v.a / v.b > 2");
+        for (severity, told) in [("error", Severity::Warning), ("info", Severity::Info)] {
+            let rule = format!("v.a / v.b > 2;{severity}");
+            let found = draft(&["a;;1", "b;;0"]).against(&form(&[&rule]));
+            assert_eq!((found.len(), found[0].severity), (1, told));
+        }
     }
 
     #[test]
@@ -370,19 +519,25 @@ mod tests {
         EarlierReport { period: period.parse().unwrap(), values }
     }
 
-    #[test]
-    fn earlier_reports_are_compared_with_row_by_row_whatever_their_dates() {
-        let rules_of = ["v.a == previous.b", "v.c == year.c + v.b"];
-        let judge = |draft: &Draft, earlier: Vec<EarlierReport>| {
-            let history = History::new(draft.asked.period, earlier);
-            let basis = Basis {
-                form: std::sync::Arc::new(form(&rules_of)),
-                unit: dunghan_hierarchy::UnitId::new("nso", "09427", None),
-                hierarchy: std::sync::Arc::new(dunghan_hierarchy::Hierarchy::empty()),
-                history,
-            };
-            told(&draft.checked(&basis).0)
+    /// What some rules say of a report where those were handed over before.
+    fn beside(rules: &[&str], draft: &Draft, earlier: Vec<EarlierReport>) -> Vec<String> {
+        let history = History::new(draft.asked.period, earlier);
+        let basis = Basis {
+            form: std::sync::Arc::new(form(rules)),
+            unit: dunghan_hierarchy::UnitId::new("nso", "09427", None),
+            hierarchy: std::sync::Arc::new(dunghan_hierarchy::Hierarchy::empty()),
+            history,
         };
+        let (mut found, _) = draft.checked(&basis);
+        // The checks of dates aside.
+        found.retain(|one| one.rule.starts_with('r'));
+        told(&found)
+    }
+
+    #[test]
+    fn earlier_reports_are_compared_with_row_by_row() {
+        let rules_of = ["v.a == previous.b", "v.c == year.c + v.b"];
+        let judge = |draft: &Draft, earlier: Vec<EarlierReport>| beside(&rules_of, draft, earlier);
         let now = Draft::of("202603").value("a;;7;;;;2026-03-14").value("a;x;1");
         let feb = || handed_over("202602", &["b;;8;;;;2026-02-14", "b;x;1", "c;;3"]);
         let jan = || handed_over("202601", &["c;;4"]);
@@ -399,6 +554,82 @@ mod tests {
         // What is not known of is not judged.
         let form = form(&rules_of);
         assert_eq!(rules(&now.checked(Against::from(&form)).0), "");
+    }
+
+    #[test]
+    fn figures_since_the_beginning_of_the_year_are_not_held_against_those_of_a_period() {
+        let rules_of = ["v.a == previous.a", "v.a == year.a + v.b"];
+        let judge = |now: &[&str], before: &[&str]| {
+            let draft = now.iter().fold(Draft::of("202603"), |draft, one| draft.value(one));
+            let earlier = vec![handed_over("202602", before), handed_over("202601", &["a;;4"])];
+            beside(&rules_of, &draft, earlier)
+        };
+        let (month, since) = ("a;;7;;;;2026-03-14;2026-02-15", "a;;18;;;;2026-03-14;2026-01-01");
+        let (before, before_since) =
+            ("a;;7;;;;2026-02-14;2026-01-15", "a;;11;;;;2026-02-14;2025-12-15");
+        // One of the whole period is judged, and by one of a whole period, dated or not.
+        for now in [month, "a;;7", "a;;7;;;;2026-03-14", "a;;7;;;;;2026-02-15"] {
+            let wrong = ["values[0] Sai. 7 ≠ 11 + 9 = 20"];
+            assert_eq!(judge(&[now, "b;;9"], &[before]), wrong, "{now}");
+            assert_eq!(judge(&[now, "b;;9"], &["a;;7;;;;;2026-01-15"]), wrong, "{now}");
+            assert_eq!(judge(&[since, now, "b;;9"], &[before_since, "a;;7"]).len(), 1, "{now}");
+            assert_eq!(judge(&[now, "b;;9"], &[before_since]), [""; 0], "{now}");
+        }
+        assert_eq!(judge(&[since, month], &["a;;8", before_since]), ["values[1] Sai. 7 ≠ 8"]);
+        assert_eq!(judge(&[since, "b;;9"], &["a;;8"]), [""; 0]);
+        assert_eq!(judge(&["a;;18;;;;;2026-01-01", "b;;9"], &["a;;8"]), [""; 0]);
+        // Whichever figure of the rule it is of.
+        let since = "b;;99;;;;2026-03-14;2026-01-01";
+        assert_eq!(judge(&["a;;7", since], &["a;;7"]), [""; 0]);
+        let wrong = ["values[0] Sai. 7 ≠ 11 + 9 = 20"];
+        assert_eq!(judge(&["a;;7", since, "b;;9;;;;2026-03-14"], &["a;;7"]), wrong);
+        // A week is no month either.
+        assert_eq!(judge(&["a;;1;;;;2026-03-14;2026-03-08", "b;;9"], &["a;;8"]), [""; 0]);
+        // Of several days the last is the one.
+        let twice = ["a;;6;;;;2026-02-13", "a;;7;;;;2026-02-14"];
+        assert_eq!(
+            judge(&["a;;7;;;;2026-03-13", "a;;8;;;;2026-03-14"], &twice),
+            ["values[1] Sai. 8 ≠ 7"]
+        );
+    }
+
+    #[test]
+    fn earlier_figures_of_another_kind_are_not_compared_with() {
+        let form_of = ["v.choice != previous.choice", "v.a == previous.a", "v.a == year.a + v.b"];
+        let now = Draft::of("202602").value("a;;7").value("b;;2");
+        let other = |figure: Figure| {
+            let mut earlier = handed_over("202601", &["a;;5"]);
+            earlier.values.as_mut().unwrap()[0].figure = figure;
+            beside(&form_of, &now, vec![earlier])
+        };
+        assert_eq!(other(Figure::Count(7)), ["values[0] Sai. 7 ≠ 7 + 2 = 9"]);
+        for figure in [
+            Figure::Money(8),
+            Figure::Text("7".to_owned()),
+            Figure::Choice("Có".to_owned()),
+            Figure::Percent("7".parse().unwrap()),
+        ] {
+            assert_eq!(other(figure.clone()), [""; 0], "{figure:?}");
+        }
+    }
+
+    #[test]
+    fn earlier_figures_can_be_asked_for_too() {
+        let rules_of = ["!has(previous.a) || has(v.a)", "has(year.a)"];
+        let now = Draft::of("202603").value("b;;1");
+        let (feb, jan) =
+            (handed_over("202602", &["a;;5;;;about"]), handed_over("202601", &["a;;5"]));
+        let stated = "“A” kỳ trước: có số liệu; “A”: không có số liệu";
+        assert_eq!(
+            beside(&rules_of, &now, vec![feb.clone(), jan]),
+            [format!("values Sai. {stated}")]
+        );
+        let lacks = handed_over("202601", &["b;;5"]);
+        let none = "“A” lũy kế các kỳ trước trong năm: không có số liệu";
+        assert_eq!(
+            beside(&rules_of, &now, vec![feb, lacks]),
+            [format!("values Sai. {stated}"), format!("values Sai. {none}")]
+        );
     }
 
     #[test]

@@ -20,5 +20,5 @@ CREATE TABLE attachment (
 );
 CREATE UNIQUE INDEX attachment_of_report ON attachment (report_id, attach_version);
 -- What is left to be done.
-CREATE INDEX attachment_to_erase ON attachment (erase_us) WHERE erase_us IS NOT NULL AND NOT blob_gone;
+CREATE INDEX attachment_to_erase ON attachment (id) WHERE erase_us IS NOT NULL AND NOT blob_gone;
 CREATE INDEX attachment_detached ON attachment (detach_us) WHERE detach_us IS NOT NULL AND erase_us IS NULL;

@@ -11,14 +11,16 @@ CREATE INDEX report_agency_document ON report (agency_document_key) WHERE agency
 -- The arrival that it is matched with. Written beside the versions of the report, and whatever state it is in.
 ALTER TABLE report ADD COLUMN arrival_number text;
 ALTER TABLE report ADD COLUMN arrival_us bigint;
--- What document systems say has arrived. Nothing but report_id and ambiguous changes.
+-- What document systems say has arrived. What was noted does not change.
 CREATE TABLE arrival (
+    id uuid NOT NULL PRIMARY KEY,
     recipient_id uuid NOT NULL,
     -- Of the arrival, in Viet Nam: numbers begin anew with it.
     arrival_year integer NOT NULL,
     arrival_number text NOT NULL,
     arrival_us bigint NOT NULL,
     sender_code text NOT NULL,
+    -- Who has that code, as far as that is known.
     sender_id uuid NOT NULL,
     document_number text NOT NULL,
     document_symbol text NOT NULL,
@@ -30,10 +32,14 @@ CREATE TABLE arrival (
     -- The report that it is matched with.
     report_id uuid,
     ambiguous boolean NOT NULL,
-    PRIMARY KEY (recipient_id, arrival_year, arrival_number)
+    -- When it was declared void, by whom and why; null: it stands.
+    void_us bigint,
+    voider text,
+    void_reason text
 );
-CREATE INDEX arrival_document ON arrival (document_key);
-CREATE INDEX arrival_in_order ON arrival (recipient_id, arrival_us, arrival_number);
+CREATE UNIQUE INDEX arrival_entry ON arrival (recipient_id, arrival_year, arrival_number) WHERE void_us IS NULL;
+CREATE INDEX arrival_document ON arrival (document_key) WHERE void_us IS NULL;
+CREATE INDEX arrival_in_order ON arrival (recipient_id, arrival_us, arrival_number, id);
 -- An import of reports, and what came of it.
 CREATE TABLE report_import (
     id uuid NOT NULL PRIMARY KEY,
@@ -52,7 +58,8 @@ CREATE TABLE report_import (
     committer text,
     commit_us bigint
 );
-CREATE INDEX report_import_create ON report_import (create_us);
+-- Of those that are to be forgotten.
+CREATE INDEX report_import_create ON report_import (parent_id, create_us) WHERE commit_us IS NULL;
 CREATE TABLE report_import_row (
     import_id uuid NOT NULL REFERENCES report_import (id) ON DELETE CASCADE,
     -- Its place among them, from 1.
