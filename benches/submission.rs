@@ -8,6 +8,10 @@ use dunghan_benches::{Ground, Table, wanted};
 use dunghan_store::Location;
 use dunghan_testkit::{ENGINES, Engine, POSTGRES_VARIABLE};
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut table = Table::default();
@@ -19,7 +23,9 @@ fn main() -> ExitCode {
             });
             let ground = Ground::new(location).expect("a place");
             for part in Part::ALL.into_iter().filter(|part| wanted(part.as_str())) {
-                let measured = measure(&[part], &ground, Size::of(Size::WHOLE), &|_| {}).await;
+                let measured =
+                    measure(&[part], &ground, Size::of(Size::WHOLE), &|says| eprintln!("{says}"))
+                        .await;
                 for figure in measured.expect("figures") {
                     let what = format!("{}, {engine:?}", figure.what);
                     table.row(&what, figure.value, figure.ceiling, figure.unit);

@@ -142,13 +142,15 @@ impl Collector {
         spans
     }
 
-    /// The point of a metric that is as `wanted`; waits for it. Names are OpenTelemetry's, with dots.
+    /// The points of a metric, as they arrived last. Names are OpenTelemetry's, with dots.
+    pub fn points(&self, name: &str) -> Vec<Point> {
+        self.received.lock().metrics.get(name).cloned().unwrap_or_default()
+    }
+
+    /// The point of a metric that is as `wanted`; waits for it, and has nobody send it. What counts in the test's own process
+    /// may do so after that was last flushed: there [`points`](Self::points) are looked at again after each flush.
     pub async fn point(&self, name: &str, wanted: impl Fn(&Point) -> bool) -> Point {
-        eventually(ARRIVES_WITHIN, async || {
-            let points = self.received.lock().metrics.get(name).cloned();
-            points?.into_iter().find(&wanted)
-        })
-        .await
+        eventually(ARRIVES_WITHIN, async || self.points(name).into_iter().find(&wanted)).await
     }
 
     /// See [`draw`].

@@ -223,11 +223,6 @@ impl Store {
                         Ok(()) => update_otherwise(write, &there, report, row).await?,
                     }
                 }
-                if report.content.nil && report.content.files.is_empty() {
-                    // It may have taken the place of a draft with files.
-                    let (version, now) = (report.version, report.update_time);
-                    attachment_row::detach(write, name.report, None, version, now).await?;
-                }
                 tell(write, report, event, reply).await
             })
             .await

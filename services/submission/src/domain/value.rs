@@ -168,13 +168,22 @@ pub struct Key {
     /// A key of the form.
     pub indicator: String,
     /// A row of a table; empty outside of tables.
+    #[serde(skip_serializing_if = "is_usual")]
     pub category: String,
     /// What is, or what is wanted.
+    #[serde(skip_serializing_if = "is_usual")]
     pub role: Role,
     /// First day covered, where the report says so.
+    #[serde(skip_serializing_if = "is_usual")]
     pub start: Option<NaiveDate>,
     /// Last day covered, where the report says so.
+    #[serde(skip_serializing_if = "is_usual")]
     pub end: Option<NaiveDate>,
+}
+
+/// What most figures have is not written down: a report has many, and is read often.
+fn is_usual<T: Default + PartialEq>(it: &T) -> bool {
+    *it == T::default()
 }
 
 impl Key {
@@ -202,13 +211,16 @@ pub struct Value {
     /// What is stated.
     pub figure: Figure,
     /// How exactly.
+    #[serde(skip_serializing_if = "is_usual")]
     pub qualifier: Qualifier,
     /// The percentage stated beside a count or a ratio.
+    #[serde(skip_serializing_if = "is_usual")]
     pub stated_percent: Option<Percent>,
     /// The sentence it came from.
+    #[serde(skip_serializing_if = "is_usual")]
     pub quote: String,
     /// How the stated percentage stands to its parts, as the checks found it; not something that the report says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_usual")]
     pub discrepancy: Option<Discrepancy>,
 }
 
@@ -217,13 +229,20 @@ pub struct Value {
 #[derive(Deserialize)]
 struct Flat {
     indicator: String,
+    #[serde(default)]
     category: String,
+    #[serde(default)]
     role: Role,
+    #[serde(default)]
     start: Option<NaiveDate>,
+    #[serde(default)]
     end: Option<NaiveDate>,
     figure: Figure,
+    #[serde(default)]
     qualifier: Qualifier,
+    #[serde(default)]
     stated_percent: Option<Percent>,
+    #[serde(default)]
     quote: String,
     #[serde(default)]
     discrepancy: Option<Discrepancy>,

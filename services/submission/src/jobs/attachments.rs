@@ -106,7 +106,6 @@ impl Collector {
             ERASURES_DUE.record(due, &[]);
         }
         let tidying = self.tidy(now, &mut done).await;
-        count("orphan", done.orphans);
         (done, erasing.and(tidying))
     }
 
@@ -116,6 +115,7 @@ impl Collector {
         let forgetting = self.store.attachment_forget(before).await;
         let forgetting = forgetting.map(|forgotten| done.forgotten = forgotten);
         let unfinished = self.blobs.remove_unfinished(before, &mut done.orphans).await;
+        count("orphan", done.orphans);
         let orphans = self.collect_orphans(before, done).await;
         forgetting?;
         unfinished?;
@@ -170,7 +170,10 @@ impl Collector {
             for id in ids.into_iter().filter(|id| !known.contains(id)) {
                 let deleted = self.blobs.delete(id).await.map_err(Error::from);
                 self.must_go_on(&deleted).await?;
-                *removed += usize::from(deleted.is_ok());
+                let gone = usize::from(deleted.is_ok());
+                // At once: a process that stops does not wait for the end of a run.
+                count("orphan", gone);
+                *removed += gone;
                 ended = ended.and(deleted);
             }
         }

@@ -80,8 +80,7 @@ impl Store {
                 }
                 let report = report.detach(name.attachment, now)?;
                 overwrite(write, &report).await?;
-                let (of, one) = (name.report.report, Some(name.attachment));
-                attachments::detach(write, of, one, report.version, now).await?;
+                attachments::detach(write, name.attachment, report.version, now).await?;
                 attachments::fetch(&**write, name).await
             })
             .await

@@ -6,9 +6,7 @@ use chrono::{DateTime, Utc};
 use dunghan_store::Write;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait as _};
-use sea_orm::{
-    ActiveValue::Set, Condition, ConnectionTrait, QueryOrder as _, QuerySelect as _, Statement,
-};
+use sea_orm::{ActiveValue::Set, ConnectionTrait, QueryOrder as _, QuerySelect as _, Statement};
 
 use super::Error;
 use super::report_row::{time, unreadable};
@@ -117,22 +115,18 @@ pub(super) async fn page(
     rows.into_iter().map(|row| Ok((row.attach_version, attachment(report, row)?))).collect()
 }
 
-/// Writes that files were taken off a report, one of them or all, which that made be of a version.
+/// Writes that a file was taken off its report, which that made be of a version.
 pub(super) async fn detach(
     write: &Write<'_>,
-    report: Uuid,
-    one: Option<Uuid>,
+    file: Uuid,
     version: i64,
     now: DateTime<Utc>,
 ) -> Result<(), DbErr> {
-    let which = Condition::all()
-        .add(Column::ReportId.eq(report))
-        .add_option(one.map(|one| Column::Id.eq(one)))
-        .add(Column::DetachUs.is_null());
     Entity::update_many()
         .col_expr(Column::DetachUs, Expr::value(now.timestamp_micros()))
         .col_expr(Column::DetachVersion, Expr::value(version))
-        .filter(which)
+        .filter(Column::Id.eq(file))
+        .filter(Column::DetachUs.is_null())
         .exec(&**write)
         .await?;
     Ok(())

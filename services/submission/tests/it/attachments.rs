@@ -38,7 +38,7 @@ use crate::world::{
     reporter, send_back, start, submit, suite, tri_qua, withdraw,
 };
 
-type Files = AttachmentServiceClient<Peer>;
+pub(crate) type Files = AttachmentServiceClient<Peer>;
 
 const MIB: usize = 1 << 20;
 const LIMIT: Duration = Duration::from_secs(20);
@@ -47,7 +47,7 @@ fn files(testing: &Testing, grants: &[&str]) -> Files {
     AttachmentServiceClient::new(testing.channel(grants))
 }
 
-fn files_of_reporter(testing: &Testing) -> Files {
+pub(crate) fn files_of_reporter(testing: &Testing) -> Files {
     files(testing, &[&grant(Role::Reporter, tri_qua())])
 }
 
@@ -56,7 +56,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A PDF as far as anybody looks, of so many bytes, 5 at least. No two MiB of it are alike.
-fn pdf(size: usize) -> Vec<u8> {
+pub(crate) fn pdf(size: usize) -> Vec<u8> {
     let mut bytes = b"%PDF-".repeat(size.div_ceil(5));
     bytes.truncate(size);
     for (number, mib) in bytes.chunks_mut(MIB).enumerate().skip(1) {
@@ -97,7 +97,7 @@ async fn upload_with(
     Ok(files.upload_attachment(sent(header, bytes.to_vec())).await?.into_inner())
 }
 
-async fn upload(
+pub(crate) async fn upload(
     files: &mut Files,
     report: &str,
     name: &str,
@@ -107,7 +107,10 @@ async fn upload(
 }
 
 /// What is known of a file, and what it holds.
-async fn download(files: &mut Files, name: &str) -> Result<(pb::Attachment, Vec<u8>), Status> {
+pub(crate) async fn download(
+    files: &mut Files,
+    name: &str,
+) -> Result<(pb::Attachment, Vec<u8>), Status> {
     let request = pb::DownloadAttachmentRequest { name: name.to_owned() };
     let mut answers = files.download_attachment(request).await?.into_inner();
     let first = answers.message().await?.unwrap().message;
@@ -126,7 +129,7 @@ async fn list(files: &mut Files, report: &str) -> Vec<pb::Attachment> {
     files.list_attachments(request).await.unwrap().into_inner().attachments
 }
 
-async fn detach(files: &mut Files, name: &str) -> Result<pb::Attachment, Status> {
+pub(crate) async fn detach(files: &mut Files, name: &str) -> Result<pb::Attachment, Status> {
     let request = pb::DetachAttachmentRequest { name: name.to_owned() };
     Ok(files.detach_attachment(request).await?.into_inner())
 }
@@ -167,7 +170,7 @@ fn id(attachment: &pb::Attachment) -> Uuid {
     attachment.name.rsplit('/').next().unwrap().parse().unwrap()
 }
 
-fn on_report(attachment: &pb::Attachment) -> pb::AttachedFile {
+pub(crate) fn on_report(attachment: &pb::Attachment) -> pb::AttachedFile {
     pb::AttachedFile {
         attachment: attachment.name.clone(),
         file_name: attachment.file_name.clone(),
@@ -942,24 +945,22 @@ async fn what_is_removed_is_counted_by_why() {
     let place = testing.stop().await;
     age(&orphan(&place), TimeDelta::hours(25));
     let testing = start_at(suite(), place, SystemClock.now(), &[]).await;
-    erase(&mut self::files(&testing, &["operator"]), &attachment.name).await.unwrap();
-    let has = |key: &'static str, value: &'static str| {
-        move |point: &Point| point.attributes.get(key).map(String::as_str) == Some(value)
-    };
-    for kind in ["orphan", "erased"] {
+    let tells = async |name: &str, attributes: &[(&str, &str)], value: f64| {
+        let attributes = attributes.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
+        let wanted = Point { attributes: attributes.collect(), value };
+        // With a flush before each look: what is counted after one is not sent until the next.
         eventually(LIMIT, async || {
             telemetry.flush().await;
-            let point = collector.point("dunghan.attachments.collected", has("kind", kind)).await;
-            (point.value == 1.0).then_some(())
+            collector.points(name).contains(&wanted).then_some(())
         })
         .await;
-    }
-    let every = |_: &Point| true;
-    for (gauge, value) in [("owned", 1.0), ("erasures_due", 0.0)] {
-        let gauge = format!("dunghan.attachments.{gauge}");
-        assert_eq!(collector.point(&gauge, every).await.value, value, "{gauge}");
-    }
-    let there = collector.point("dunghan.dependency.up", has("dependency", "attachments")).await;
-    assert_eq!((there.value, there.attributes["service"].as_str()), (1.0, "submission"));
+    };
+    tells("dunghan.attachments.collected", &[("kind", "orphan")], 1.0).await;
+    erase(&mut self::files(&testing, &["operator"]), &attachment.name).await.unwrap();
+    tells("dunghan.attachments.collected", &[("kind", "erased")], 1.0).await;
+    tells("dunghan.attachments.owned", &[], 1.0).await;
+    tells("dunghan.attachments.erasures_due", &[], 0.0).await;
+    let there = [("dependency", "attachments"), ("service", "submission")];
+    tells("dunghan.dependency.up", &there, 1.0).await;
     telemetry.shutdown().await;
 }

@@ -10,6 +10,7 @@ use dunghan_rpc::field;
 use dunghan_testkit::{ENGINES, Engine, Testing, fields, refusal};
 use tonic::{Code, Status};
 
+use crate::attachments::{detach, download, files_of_reporter, on_report, pdf, upload};
 use crate::world::{
     Client, acts, bac_ninh, binh_duong, client, count, create, date, gia_lai, grant, may,
     new_request_id, now, nowhere, reporter, send_back, start, submit, told, tri_qua, withdraw,
@@ -109,6 +110,42 @@ async fn it_takes_the_place_of_a_draft_and_of_what_was_sent_back() {
         let kept: Vec<_> =
             kept.iter().filter_map(|act| act.report.as_ref()).map(|it| it.nil).collect();
         assert_eq!(kept, [true, true, false]);
+    }
+}
+
+#[tokio::test]
+async fn it_keeps_the_files_of_the_draft_and_so_does_its_revision() {
+    for engine in ENGINES {
+        let testing = start(engine).await;
+        let (mut files, mut client) = (files_of_reporter(&testing), reporter(&testing, tri_qua()));
+        let draft = create(&mut client, tri_qua(), may()).await.unwrap();
+        let bytes = pdf(10);
+        let attachment = upload(&mut files, &draft.name, "a.pdf", &bytes).await.unwrap();
+        let kept = [on_report(&attachment)];
+        let report = nil(&mut client).await.unwrap();
+        assert!(report.nil && report.values.is_empty(), "{engine:?}");
+        assert_eq!(
+            (report.name.as_str(), report.attached_files.as_slice()),
+            (draft.name.as_str(), &kept[..])
+        );
+        let request = pb::GetReportRequest { name: draft.name.clone() };
+        assert_eq!(client.get_report(request).await.unwrap().into_inner(), report);
+        // As it was: nobody has taken it off.
+        let as_it_was = (attachment.clone(), bytes);
+        assert_eq!(download(&mut files, &attachment.name).await.unwrap(), as_it_was);
+
+        // Taken back, it has the file still, and its revision has it also once the draft has not.
+        let taken_back = withdraw(&mut client, &report.name).await.unwrap();
+        assert_eq!(taken_back.attached_files, kept);
+        assert_eq!(download(&mut files, &attachment.name).await.unwrap(), as_it_was);
+        detach(&mut files, &attachment.name).await.unwrap();
+        let again = nil(&mut client).await.unwrap();
+        assert_eq!((again.revision, again.attached_files.len()), (2, 0));
+        let found = acts(&mut client, &report.name).await;
+        let revisions = found.iter().filter_map(|act| act.report.as_ref());
+        let revisions: Vec<_> = revisions.map(|it| it.attached_files.clone()).collect();
+        assert_eq!(revisions, [kept.to_vec(), Vec::new()]);
+        assert_eq!(download(&mut files, &attachment.name).await.unwrap().1, as_it_was.1);
     }
 }
 

@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 
 use dunghan_calendar::SystemClock;
 use dunghan_store::Database;
+use dunghan_telemetry::{Format, Settings, init_with_logs_to, metrics_page};
 use dunghan_testkit::{ENGINES, Engine, Place, S3};
+use futures::poll;
 use sea_orm::{ConnectionTrait as _, DbErr};
 use tempfile::TempDir;
 
@@ -105,6 +107,29 @@ async fn what_no_row_knows_is_collected_once_it_is_old_and_nothing_else() {
         assert!(!world.is_there(old) && world.is_there(young) && world.is_there(known));
         assert_eq!(collect(&world.collector).await, Summary::default());
     }
+}
+
+/// Whether anything that no row knew was counted.
+fn any_orphan_was_counted() -> bool {
+    let page = metrics_page();
+    let of = |line: &&str| {
+        line.starts_with("dunghan_attachments_collected") && line.contains("kind=\"orphan\"")
+    };
+    page.lines().find(of).is_some_and(|line| !line.ends_with(" 0"))
+}
+
+#[tokio::test]
+async fn what_a_run_removed_that_was_stopped_is_counted() {
+    let _telemetry = init_with_logs_to(&Settings::logs(Format::Text, "off"), std::io::sink);
+    let world = world(Engine::Sqlite).await;
+    let blobs: Vec<_> = (0..50).map(|_| world.blob(hours(25))).collect();
+    let mut running = Box::pin(world.collector.collect(world.collector.clock.now()));
+    while !any_orphan_was_counted() {
+        assert!(poll!(&mut running).is_pending(), "it is counted at the end alone");
+        tokio::task::yield_now().await;
+    }
+    drop(running);
+    assert!(blobs.into_iter().any(|id| world.is_there(id)), "it was stopped on the way");
 }
 
 #[tokio::test]
