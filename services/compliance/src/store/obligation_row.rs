@@ -15,7 +15,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 use dunghan_calendar::Period;
 use dunghan_hierarchy::{Hierarchy, UnitHistory, UnitId};
-use dunghan_store::{Write, rows_per_insert};
+use dunghan_store::{Write, by_key, rows_per_insert};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Asterisk, Condition, Expr, ExprTrait as _, Func, OnConflict, Query};
 use sea_orm::{
@@ -789,7 +789,7 @@ impl Store {
         connection: &impl ConnectionTrait,
         name: &ObligationName,
     ) -> Result<Obligation, Error> {
-        let row = obligation::Entity::find().filter(of(name)).one(connection).await?;
+        let row = by_key(connection, obligation::Entity::find().filter(of(name))).await?;
         row.ok_or_else(|| Error::UnknownObligation(name.clone()))?.read()
     }
 

@@ -3,7 +3,7 @@
 
 use chrono::NaiveDate;
 use dunghan_proto::compliance as pb;
-use dunghan_store::{Answered, RequestKey, Write};
+use dunghan_store::{Answered, RequestKey, Write, by_key};
 use sea_orm::entity::prelude::*;
 use sea_orm::{ActiveValue::Set, ConnectionTrait, QueryOrder as _, QuerySelect as _, SqlErr};
 use serde_json::{Value, json};
@@ -145,13 +145,13 @@ impl Store {
 
     /// One regime.
     pub async fn regime_fetch(&self, id: &RegimeId) -> Result<Regime, Error> {
-        let row = regime::Entity::find_by_id(id.id()).one(self.database.reader()).await?;
+        let row = by_key(self.database.reader(), regime::Entity::find_by_id(id.id())).await?;
         row.ok_or_else(|| Error::UnknownRegime(id.clone()))?.read()
     }
 
     /// One regime, within a transaction that holds the turn to write obligations: it does not end meanwhile.
     pub(super) async fn regime_in_turn(write: &Write<'_>, id: &RegimeId) -> Result<Regime, Error> {
-        let row = regime::Entity::find_by_id(id.id()).one(&**write).await?;
+        let row = by_key(&**write, regime::Entity::find_by_id(id.id())).await?;
         row.ok_or_else(|| Error::UnknownRegime(id.clone()))?.read()
     }
 

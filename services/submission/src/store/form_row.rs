@@ -1,6 +1,6 @@
 //! The table `form`: forms that were published, and which forms are retired.
 
-use dunghan_store::RequestKey;
+use dunghan_store::{RequestKey, by_key};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, Func, OnConflict};
 use sea_orm::{ActiveValue::Set, ConnectionTrait, QuerySelect as _, SqlErr};
@@ -160,6 +160,6 @@ impl Store {
 }
 
 async fn fetch(connection: &impl ConnectionTrait, key: &str) -> Result<Option<KeptForm>, Error> {
-    let found = Entity::find_by_id(key).one(connection).await?;
+    let found = by_key(connection, Entity::find_by_id(key)).await?;
     found.map(Model::read).transpose()
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use dunghan_calendar::{Period, Window};
 use dunghan_hierarchy::UnitId;
-use dunghan_store::Write;
+use dunghan_store::{Write, by_key};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
@@ -300,11 +300,8 @@ pub(super) async fn fetch(
     connection: &impl ConnectionTrait,
     name: ReportName,
 ) -> Result<Option<Report>, Error> {
-    let found = Entity::find_by_id(name.report)
-        .filter(Column::UnitId.eq(name.unit.uuid()))
-        .one(connection)
-        .await?;
-    found.map(report).transpose()
+    let key = Entity::find_by_id(name.report).filter(Column::UnitId.eq(name.unit.uuid()));
+    by_key(connection, key).await?.map(report).transpose()
 }
 
 /// As [`fetch`], and nobody else changes it before the transaction has ended.
@@ -312,12 +309,8 @@ pub(super) async fn fetch_to_change(
     write: &Write<'_>,
     name: ReportName,
 ) -> Result<Option<Report>, Error> {
-    let found = Entity::find_by_id(name.report)
-        .filter(Column::UnitId.eq(name.unit.uuid()))
-        .lock_exclusive()
-        .one(&**write)
-        .await?;
-    found.map(report).transpose()
+    let key = Entity::find_by_id(name.report).filter(Column::UnitId.eq(name.unit.uuid()));
+    by_key(&**write, key.lock_exclusive()).await?.map(report).transpose()
 }
 
 /// Those for which the condition holds.
