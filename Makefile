@@ -45,7 +45,7 @@ lint: ## Check format, lints, contracts, manifests and documentation; changes no
 bench: ## Measure what the suite costs, in a release build; some minutes
 	scripts/setup test
 	cargo build --release -p dunghan
-	scripts/with-postgres cargo bench -p dunghan-benches
+	scripts/with-postgres --durable cargo bench -p dunghan-benches
 
 image: ## Build the image without a container engine, into dist/, and prove that it runs; some minutes
 	scripts/setup image

@@ -62,11 +62,17 @@ pub(crate) enum ReportsVerb {
     },
     /// Keep the report of a JSON file as a draft, and say what the checks find.
     /// Nothing is handed over
-    Check { file: PathBuf },
+    Check {
+        /// As `reports new` writes it; docs/FORMS.md has all of its fields
+        file: PathBuf,
+    },
     /// Create the report of a JSON file and hand it over. A draft that is
     /// there already is replaced, and so is what a report said that was sent
     /// back
-    Submit { file: PathBuf },
+    Submit {
+        /// As `reports new` writes it; docs/FORMS.md has all of its fields
+        file: PathBuf,
+    },
     /// Say in one call that nothing occurred in the period, and hand that over
     Nil {
         /// The unit that reports: its code, CODE:DATE, SCHEME/CODE or units/UUID

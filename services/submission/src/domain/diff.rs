@@ -455,8 +455,8 @@ mod tests {
             &old,
             &new,
             &[
-                ("justifications", "Giải trình (f1)", "Làm tròn.", "Theo mẫu."),
-                ("justifications", "Giải trình (f2)", "Đúng.", ""),
+                ("justifications", "Giải trình: Lệch số.", "Làm tròn.", "Theo mẫu."),
+                ("justifications", "Giải trình", "Đúng.", ""),
                 ("attached_files", "Tệp đính kèm", "", &attached),
             ],
         );

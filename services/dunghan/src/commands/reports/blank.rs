@@ -57,7 +57,13 @@ fn blank(unit: &UnitRef, regime: &str, period: Period, form: &pb::Form) -> Value
         "unit": unit.to_string(),
         "regime": regime,
         "period": period.to_string(),
-        "document": { "number": "", "symbol": "", "document_date": null },
+        "document": {
+            "number": "",
+            "symbol": "",
+            "document_date": null,
+            "declared_periods": [],
+            "declared_units": [],
+        },
         "values": values,
         "narrative": "",
     })
