@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::Write;
+use crate::{Database, Write};
 
 /// Longer than the 24 hours that the contracts promise.
 const KEPT_FOR: TimeDelta = TimeDelta::hours(48);
@@ -60,28 +60,23 @@ pub enum Answered<T> {
     Reused,
 }
 
-impl Write<'_> {
+impl Database {
     /// What was answered to this request.
     pub async fn answered<T: prost::Message + Default>(
         &self,
         key: &RequestKey,
     ) -> Result<Answered<T>, DbErr> {
-        let sql = "SELECT request_hash, response FROM request_log \
-                   WHERE principal = $1 AND method = $2 AND request_id = $3";
-        let values: [Value; 3] = [key.principal.as_str().into(), key.method.into(), key.id.into()];
-        let engine = self.transaction.get_database_backend();
-        let statement = Statement::from_sql_and_values(engine, sql, values);
-        let Some(row) = self.transaction.query_one_raw(statement).await? else {
-            return Ok(Answered::No);
-        };
-        let hash: Vec<u8> = row.try_get_by_index(0)?;
-        if hash != key.hash {
-            return Ok(Answered::Reused);
-        }
-        let response: Vec<u8> = row.try_get_by_index(1)?;
-        let response = T::decode(response.as_slice())
-            .map_err(|e| DbErr::Custom(format!("request_log: {e}")))?;
-        Ok(Answered::Yes(response))
+        answered(self.reader(), key).await
+    }
+}
+
+impl Write<'_> {
+    /// What was answered to this request, as of this transaction.
+    pub async fn answered<T: prost::Message + Default>(
+        &self,
+        key: &RequestKey,
+    ) -> Result<Answered<T>, DbErr> {
+        answered(self.transaction, key).await
     }
 
     /// Keeps the answer. Fails on the primary key when the same request is being answered elsewhere: the caller's
@@ -116,4 +111,26 @@ impl Write<'_> {
         self.transaction.execute_raw(keep).await?;
         Ok(())
     }
+}
+
+async fn answered<T: prost::Message + Default>(
+    connection: &impl ConnectionTrait,
+    key: &RequestKey,
+) -> Result<Answered<T>, DbErr> {
+    let sql = "SELECT request_hash, response FROM request_log \
+               WHERE principal = $1 AND method = $2 AND request_id = $3";
+    let values: [Value; 3] = [key.principal.as_str().into(), key.method.into(), key.id.into()];
+    let engine = connection.get_database_backend();
+    let statement = Statement::from_sql_and_values(engine, sql, values);
+    let Some(row) = connection.query_one_raw(statement).await? else {
+        return Ok(Answered::No);
+    };
+    let hash: Vec<u8> = row.try_get_by_index(0)?;
+    if hash != key.hash {
+        return Ok(Answered::Reused);
+    }
+    let response: Vec<u8> = row.try_get_by_index(1)?;
+    let response =
+        T::decode(response.as_slice()).map_err(|e| DbErr::Custom(format!("request_log: {e}")))?;
+    Ok(Answered::Yes(response))
 }

@@ -292,6 +292,10 @@ impl From<store::Error> for Status {
             overtaken @ store::Error::Overtaken => {
                 return unavailable("keeping what has changed meanwhile", &overtaken);
             }
+            // Nobody is told this: the answer is there.
+            answered @ store::Error::Answered => {
+                return unavailable("answering the same request twice", &answered);
+            }
             store::Error::FormExists(key) => {
                 let metadata = [("form", format!("forms/{key}"))];
                 return refuse(Code::AlreadyExists, ErrorReason::FormExists, says, metadata);

@@ -123,23 +123,18 @@ impl Service {
         zone::civil_date(self.clock.now())
     }
 
-    /// The answer that was given to this request before, or else what `act` answers. Two of the same request at once
-    /// get the same answer: the one that lost finds it when it has failed.
+    /// What `act` answers, or else the answer that was given to this request before: what comes again fails, and finds that. It
+    /// writes its answer with what it does, which nothing does twice, so nobody need look for one first.
     async fn once<M: prost::Message + Default>(
         &self,
         key: Option<&RequestKey>,
         act: impl Future<Output = Result<M, Status>>,
     ) -> Result<Response<M>, Status> {
-        if let Some(earlier) = self.answered(key).await? {
-            return Ok(Response::new(earlier));
-        }
-        match act.await {
-            Ok(answer) => Ok(Response::new(answer)),
-            Err(refused) => {
-                let earlier = self.answered(key).await?;
-                earlier.map(Response::new).ok_or(refused)
-            }
-        }
+        let answer = match act.await {
+            Ok(answer) => answer,
+            Err(refused) => self.answered(key).await?.ok_or(refused)?,
+        };
+        Ok(Response::new(answer))
     }
 
     async fn answered<M: prost::Message + Default>(

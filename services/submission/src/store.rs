@@ -112,6 +112,9 @@ pub enum Error {
     /// There is a form of that name.
     #[error("there is a form {0}")]
     FormExists(String),
+    /// The same request was answered meanwhile.
+    #[error("the same request was answered meanwhile")]
+    Answered,
     /// A row does not read: another program wrote it.
     #[error("a table holds a row that does not read")]
     Unreadable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -145,7 +148,7 @@ impl Store {
         &self,
         key: &RequestKey,
     ) -> Result<Answered<M>, Error> {
-        Ok(self.database.write(async |write| write.answered(key).await).await?)
+        Ok(self.database.answered(key).await?)
     }
 
     /// Adds a report. The unique key decides between two that come at once. `event` is told in the same transaction.
@@ -175,11 +178,8 @@ impl Store {
             {
                 let unit = report.name.unit;
                 let (regime, period) = (&report.asked.regime, report.asked.period);
-                match self.report_named(unit, regime, period).await? {
-                    Some(name) => Err(Error::Exists(name)),
-                    // Not this table's key: the request is being answered elsewhere.
-                    None => Err(error.into()),
-                }
+                let there = self.report_named(unit, regime, period).await?;
+                Err(there.map_or(error.into(), Error::Exists))
             }
             written => written,
         }
@@ -375,16 +375,17 @@ async fn tell<M: prost::Message>(
     if let Some(event) = event {
         dunghan_events::append(write, report.update_time, event).await?;
     }
-    Ok(answer(write, reply, report.update_time).await?)
+    answer(write, reply, report.update_time).await
 }
 
 async fn answer<M: prost::Message>(
     write: &Write<'_>,
     reply: Option<Reply<'_, M>>,
     now: DateTime<Utc>,
-) -> Result<(), DbErr> {
-    match reply {
-        Some(Reply { key, response }) => write.answer(key, response, now).await,
-        None => Ok(()),
-    }
+) -> Result<(), Error> {
+    let Some(Reply { key, response }) = reply else { return Ok(()) };
+    write.answer(key, response, now).await.map_err(|error| match error.sql_err() {
+        Some(SqlErr::UniqueConstraintViolation(_)) => Error::Answered,
+        _ => error.into(),
+    })
 }

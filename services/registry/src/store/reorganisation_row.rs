@@ -160,7 +160,7 @@ impl Store {
         &self,
         key: &RequestKey,
     ) -> Result<Answered<M>, Error> {
-        Ok(self.database.write(async |write| write.answered(key).await).await?)
+        Ok(self.database.answered(key).await?)
     }
 
     /// Records new reorganisations, the one of the highest version last, with what they make of the units, and tells the

@@ -90,6 +90,10 @@ impl Service {
         let unit = upload.report.unit;
         let hierarchy = self.units.knowing(unit).await?;
         caller.must_write_under(unit, None, &hierarchy, self.today())?;
+        // Before all of it comes again.
+        if let Some(earlier) = self.answered(key.as_ref()).await? {
+            return Ok(Response::new(earlier));
+        }
         let taking = self.take_in(upload, uploading, caller.subject(), key.as_ref());
         // A future of its own: with those around it it is larger than a stack is to hold.
         self.once(key.as_ref(), Box::pin(taking)).await

@@ -39,7 +39,7 @@ impl Store {
                 let report = report.attach(attachment.file.clone(), now)?;
                 overwrite(write, &report).await?;
                 attachments::insert(write, attachment, report.version).await?;
-                Ok(answer(write, reply, now).await?)
+                answer(write, reply, now).await
             })
             .await
     }

@@ -108,14 +108,12 @@ impl Store {
             })
             .await;
         match written {
-            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
-                match fetch(self.database.reader(), &text.key).await? {
-                    Some(_) => Err(Error::FormExists(text.key.clone())),
-                    // Not this table's key: the request is being answered elsewhere.
-                    None => Err(error.into()),
-                }
+            Err(Error::Database(error))
+                if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) =>
+            {
+                Err(Error::FormExists(text.key.clone()))
             }
-            written => Ok(written?),
+            written => written,
         }
     }
 

@@ -301,8 +301,7 @@ impl Store {
     /// Keeps an import with what came of its rows, and its answer; applies it where something is planned; and forgets those below
     /// the same parent that were not applied, but for the last 20. All in one transaction.
     ///
-    /// Errors: `Overtaken` where something else is by now in the place of a planned report; `Database` also where the same request
-    /// is being answered elsewhere.
+    /// Errors: `Overtaken` where something else is by now in the place of a planned report; `Answered` where the same request was.
     pub async fn import_insert<M: prost::Message>(
         &self,
         import: &ReportImport,

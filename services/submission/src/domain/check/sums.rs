@@ -208,6 +208,14 @@ mod tests {
             .value("dossiers_pending_overdue;;7")
             .value("dossiers_carried_over;;0");
         assert_eq!(split.findings()[0].evidence, "550 + 0 = 550 ≠ 512 + 37 = 549");
+        // Also those of which an earlier period was told that they came in.
+        for (resolved, expected) in [(570, ""), (571, "part_exceeds_whole")] {
+            let of_all = Draft::of("202605")
+                .value("dossiers_received_total;;550")
+                .value("dossiers_to_process_total;;570")
+                .value(&format!("dossiers_resolved_total;;{resolved}"));
+            assert_eq!(rules(&of_all.findings()), expected, "{resolved}");
+        }
         let half = Draft::of("202605")
             .value("dossiers_received_total;;550")
             .value("dossiers_pending_total;;37");
