@@ -179,7 +179,7 @@ impl Store {
                 let unit = report.name.unit;
                 let (regime, period) = (&report.asked.regime, report.asked.period);
                 let there = self.report_named(unit, regime, period).await?;
-                Err(there.map_or(error.into(), Error::Exists))
+                Err(there.map_or_else(|| error.into(), Error::Exists))
             }
             written => written,
         }
