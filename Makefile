@@ -45,7 +45,10 @@ lint: ## Check format, lints, contracts, manifests and documentation; changes no
 bench: ## Measure what the suite costs, in a release build; some minutes
 	scripts/setup test
 	cargo build --release -p dunghan
-	scripts/with-postgres --durable cargo bench -p dunghan-benches
+	cargo bench -p dunghan-benches --no-run
+	scripts/with-postgres --durable cargo bench -p dunghan-benches --bench registry --bench compliance --bench suite
+	scripts/with-postgres --durable cargo bench -p dunghan-benches --bench submission -- reading checking
+	scripts/with-postgres --durable --apart cargo bench -p dunghan-benches --bench submission -- submitting
 
 image: ## Build the image without a container engine, into dist/, and prove that it runs; some minutes
 	scripts/setup image

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -85,6 +85,8 @@ pub struct Database {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
     appended: Arc<watch::Sender<u64>>,
+    /// When this process last forgot answers to requests, in microseconds.
+    pub(crate) forgot_us: Arc<AtomicI64>,
 }
 
 impl Database {
@@ -119,7 +121,8 @@ impl Database {
             }
         };
         let appended = Arc::new(watch::channel(0).0);
-        Ok(Self { service, location: location.clone(), writer, reader, appended })
+        let forgot_us = Arc::new(AtomicI64::new(i64::MIN));
+        Ok(Self { service, location: location.clone(), writer, reader, appended, forgot_us })
     }
 
     /// Whose it is.
@@ -156,7 +159,8 @@ impl Database {
             ..Default::default()
         };
         let transaction = self.writer.begin_with_options(options).await?;
-        let write = Write { transaction: &transaction, appended: AtomicBool::new(false) };
+        let (appended, forgot_us) = (AtomicBool::new(false), &*self.forgot_us);
+        let write = Write { transaction: &transaction, appended, forgot_us };
         match body(&write).await {
             Ok(value) => {
                 let appended = write.appended.load(Ordering::Relaxed);
@@ -263,6 +267,7 @@ impl Database {
 pub struct Write<'a> {
     pub(crate) transaction: &'a DatabaseTransaction,
     pub(crate) appended: AtomicBool,
+    pub(crate) forgot_us: &'a AtomicI64,
 }
 
 impl std::ops::Deref for Write<'_> {

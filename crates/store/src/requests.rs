@@ -1,5 +1,7 @@
 //! The same request_id gets the same answer (AIP-155): the answer is written in the transaction that did the work.
 
+use std::sync::atomic::Ordering;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
 use sha2::{Digest as _, Sha256};
@@ -9,6 +11,8 @@ use crate::{Database, Write};
 
 /// Longer than the 24 hours that the contracts promise.
 const KEPT_FOR: TimeDelta = TimeDelta::hours(48);
+/// How often a process forgets answers, at most: often enough that there are few to forget.
+const FORGET_EVERY: TimeDelta = TimeDelta::seconds(1);
 
 /// Which request this is. Two callers may use the same id.
 #[derive(Clone, Debug)]
@@ -87,13 +91,8 @@ impl Write<'_> {
         response: &impl prost::Message,
         now: DateTime<Utc>,
     ) -> Result<(), DbErr> {
+        self.forget(now).await?;
         let engine = self.transaction.get_database_backend();
-        let forget = Statement::from_sql_and_values(
-            engine,
-            "DELETE FROM request_log WHERE expire_us < $1",
-            [now.timestamp_micros().into()],
-        );
-        self.transaction.execute_raw(forget).await?;
         let values: [Value; 6] = [
             key.principal.as_str().into(),
             key.method.into(),
@@ -109,6 +108,22 @@ impl Write<'_> {
             values,
         );
         self.transaction.execute_raw(keep).await?;
+        Ok(())
+    }
+
+    /// Forgets what nobody may ask for any more, unless this process has just done that.
+    async fn forget(&self, now: DateTime<Utc>) -> Result<(), DbErr> {
+        let now = now.timestamp_micros();
+        let forgot = self.forgot_us.load(Ordering::Relaxed);
+        if TimeDelta::microseconds(now.saturating_sub(forgot)).abs() < FORGET_EVERY {
+            return Ok(());
+        }
+        // Two that come at once may both do it.
+        self.forgot_us.store(now, Ordering::Relaxed);
+        let engine = self.transaction.get_database_backend();
+        let sql = "DELETE FROM request_log WHERE expire_us < $1";
+        let forget = Statement::from_sql_and_values(engine, sql, [now.into()]);
+        self.transaction.execute_raw(forget).await?;
         Ok(())
     }
 }
