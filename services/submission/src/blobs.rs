@@ -41,8 +41,9 @@ const PART: u64 = 5 << 20;
 const OWNER: &str = "owner";
 /// The most bytes of a piece that is given out.
 const PIECE: usize = 256 << 10;
-/// Files that are taken in at once; each may need 50 MiB of the disk. Others wait, and for how long.
+/// Files that are taken in at once, and of one sender; each may need 50 MiB of the disk. Others wait, and for how long.
 const AT_ONCE: usize = 16;
+const OF_ONE: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the store is waited for when it is only asked whether it is there.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
@@ -139,7 +140,7 @@ impl Blobs {
     pub(crate) fn open(config: &Attachments, data_folder: &Path) -> anyhow::Result<Self> {
         const LOCATION: &str = "submission.attachments.location";
         let place = config.place(data_folder);
-        let places = Places::new(AT_ONCE, PATIENCE);
+        let places = Places::new(AT_ONCE, OF_ONE, PATIENCE);
         match place.map_err(|refused| anyhow!("{LOCATION} has to be {refused}"))? {
             Place::Folder(folder) => {
                 let unusable =
@@ -231,13 +232,15 @@ impl Blobs {
     /// Takes a file in: see [`Received`]. It waits for its place where many are taken in at once, and not for ever.
     pub(crate) async fn receive<C, E>(
         &self,
+        sender: &str,
         announced: Announced,
         chunks: impl Stream<Item = Result<C, E>>,
     ) -> Result<Received, NotReceived<E>>
     where
         C: AsRef<[u8]> + Send + 'static,
     {
-        spool::receive(&self.spool, &self.places, announced, chunks).await
+        let place = self.places.take(sender).await.ok_or(NotReceived::Full)?;
+        spool::receive(&self.spool, place, announced, chunks).await
     }
 
     /// Writes what was received, under a key that nothing has. Once begun it ends, also where nobody waits for it any more.

@@ -1,10 +1,11 @@
 //! A file while it is taken in: on the disk, under no name, so that nothing is left of it whatever happens to the process. Only
 //! once it is whole and found to be one that is taken does it go to where blobs are.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
@@ -30,7 +31,7 @@ pub(crate) struct Received {
     pub(super) size: u64,
     /// By what it holds.
     pub(crate) media_type: &'static str,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// Why a file was not received; `E` is how the stream of its chunks breaks.
@@ -70,19 +71,45 @@ pub(crate) enum NotReceived<E> {
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     free: Arc<Semaphore>,
+    /// How many one sender may have, and those of each who has some.
+    of_one: usize,
+    of_each: Arc<Mutex<HashMap<String, Weak<Semaphore>>>>,
     /// How long one is waited for.
     pub(super) patience: Duration,
 }
 
+/// One of them, and one of those that its sender may have.
+#[derive(Debug)]
+pub(super) struct Place {
+    _own: OwnedSemaphorePermit,
+    _free: OwnedSemaphorePermit,
+}
+
 impl Places {
-    pub(super) fn new(count: usize, patience: Duration) -> Self {
-        Self { free: Arc::new(Semaphore::new(count)), patience }
+    pub(super) fn new(count: usize, of_one: usize, patience: Duration) -> Self {
+        let free = Arc::new(Semaphore::new(count));
+        Self { free, of_one, of_each: Arc::default(), patience }
     }
 
     /// None: none was free for too long.
-    async fn take(&self) -> Option<OwnedSemaphorePermit> {
-        let waited = tokio::time::timeout(self.patience, self.free.clone().acquire_owned()).await;
-        waited.ok()?.ok()
+    pub(super) async fn take(&self, sender: &str) -> Option<Place> {
+        let taking = async {
+            let own = self.of(sender).acquire_owned().await.ok()?;
+            let free = self.free.clone().acquire_owned().await.ok()?;
+            Some(Place { _own: own, _free: free })
+        };
+        tokio::time::timeout(self.patience, taking).await.ok()?
+    }
+
+    fn of(&self, sender: &str) -> Arc<Semaphore> {
+        let mut of_each = self.of_each.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = of_each.get(sender).and_then(Weak::upgrade) {
+            return own;
+        }
+        of_each.retain(|_, own| own.strong_count() > 0);
+        let own = Arc::new(Semaphore::new(self.of_one));
+        of_each.insert(sender.to_owned(), Arc::downgrade(&own));
+        own
     }
 }
 
@@ -110,7 +137,7 @@ impl Spool {
 /// Takes a file in, a chunk at a time: the next is asked for once the one before is on the disk.
 pub(super) async fn receive<C, E>(
     folder: &Path,
-    places: &Places,
+    place: Place,
     announced: Announced,
     chunks: impl Stream<Item = Result<C, E>>,
 ) -> Result<Received, NotReceived<E>>
@@ -118,7 +145,6 @@ where
     C: AsRef<[u8]> + Send + 'static,
 {
     let unwritable = NotReceived::Unwritable;
-    let place = places.take().await.ok_or(NotReceived::Full)?;
     let file = tempfile::tempfile_in(folder).map_err(unwritable)?;
     let mut spool = Spool { file, hash: Sha256::new(), size: 0 };
     let mut chunks = std::pin::pin!(chunks);

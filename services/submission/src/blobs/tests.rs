@@ -67,8 +67,10 @@ fn chunks<'a>(
     }))
 }
 
+const SENDER: &str = "lan";
+
 async fn receive(blobs: &Blobs, bytes: &[u8]) -> Received {
-    blobs.receive(announced(bytes), chunks(bytes, &[1 << 20])).await.unwrap()
+    blobs.receive(SENDER, announced(bytes), chunks(bytes, &[1 << 20])).await.unwrap()
 }
 
 async fn read(blobs: &Blobs, id: Uuid, announced: Announced) -> Result<Vec<u8>, NotWhole> {
@@ -205,7 +207,7 @@ async fn what_comes_otherwise_than_it_was_announced_is_not_received_and_leaves_n
     let blobs = in_folder(&folder);
     let bytes = file(3000);
     let receive = async |said: Announced, bytes: &[u8]| {
-        blobs.receive(said, chunks(bytes, &[1000])).await.unwrap_err()
+        blobs.receive(SENDER, said, chunks(bytes, &[1000])).await.unwrap_err()
     };
     let said = announced(&bytes);
     let length = |error: NotReceived<Never>| matches!(error, NotReceived::Length { .. });
@@ -220,7 +222,7 @@ async fn what_comes_otherwise_than_it_was_announced_is_not_received_and_leaves_n
     let refused = receive(announced(secret), secret).await;
     assert!(matches!(refused, NotReceived::NotTaken(NotTaken::Secrecy(_))));
     let broken = stream::iter([Ok(bytes[..1000].to_vec()), Err("gone")]);
-    let refused = blobs.receive(said, broken).await.unwrap_err();
+    let refused = blobs.receive(SENDER, said, broken).await.unwrap_err();
     assert!(matches!(refused, NotReceived::Broken("gone")));
     let left = std::fs::read_dir(folder.path().join("attachments")).unwrap();
     assert_eq!(left.count(), 0);
@@ -232,10 +234,10 @@ async fn what_finds_no_place_in_time_is_told_so_and_finds_one_once_another_is_do
     let mut blobs = in_folder(&folder);
     blobs.places.patience = Duration::ZERO;
     let mut others = Vec::new();
-    for _ in 0..AT_ONCE {
-        others.push(receive(&blobs, b"x").await);
+    for sender in senders() {
+        others.push(blobs.receive(sender, announced(b"x"), chunks(b"x", &[1])).await.unwrap());
     }
-    let late = async || blobs.receive(announced(b"y"), chunks(b"y", &[1])).await;
+    let late = async || blobs.receive(SENDER, announced(b"y"), chunks(b"y", &[1])).await;
     assert!(matches!(late().await, Err(NotReceived::Full)));
     drop(others.pop());
     late().await.unwrap();
@@ -244,13 +246,34 @@ async fn what_finds_no_place_in_time_is_told_so_and_finds_one_once_another_is_do
     // Nobody waits for them any more, and half of each has come.
     let half = || stream::iter([Ok::<_, Never>(b"y")]).chain(stream::pending());
     let mut going: Vec<_> =
-        (0..AT_ONCE).map(|_| Box::pin(blobs.receive(announced(b"yz"), half()))).collect();
+        senders().map(|one| Box::pin(blobs.receive(one, announced(b"yz"), half()))).collect();
     for one in &mut going {
         assert!(futures::poll!(one).is_pending());
     }
     assert!(matches!(late().await, Err(NotReceived::Full)));
     drop(going);
     late().await.unwrap();
+}
+
+/// As many as there are places, and each as often as one may have one.
+fn senders() -> impl Iterator<Item = &'static str> {
+    ["chi", "dung", "giang", "hoa"].into_iter().cycle().take(AT_ONCE)
+}
+
+#[tokio::test]
+async fn one_sender_has_some_places_and_leaves_the_others_to_others() {
+    let folder = TempDir::new().unwrap();
+    let mut blobs = in_folder(&folder);
+    blobs.places.patience = Duration::ZERO;
+    let take = async |sender| blobs.receive(sender, announced(b"x"), chunks(b"x", &[1])).await;
+    let mut own = Vec::new();
+    for _ in 0..OF_ONE {
+        own.push(take(SENDER).await.unwrap());
+    }
+    assert!(matches!(take(SENDER).await, Err(NotReceived::Full)));
+    take("chi").await.unwrap();
+    drop(own.pop());
+    take(SENDER).await.unwrap();
 }
 
 /// A chunk that is counted while it is in memory.
@@ -278,7 +301,7 @@ async fn of_50_mib_that_come_one_chunk_is_in_memory_and_of_those_that_are_writte
         most.fetch_max(held.fetch_add(1, SeqCst) + 1, SeqCst);
         Counted(chunk, held.clone())
     });
-    let received = blobs.receive(announced(&bytes), counted).await.unwrap();
+    let received = blobs.receive(SENDER, announced(&bytes), counted).await.unwrap();
     assert_eq!((most.load(SeqCst), held.load(SeqCst)), (1, 0));
 
     let mut upload = Counting::default();
@@ -440,7 +463,7 @@ proptest! {
         let came = runtime.block_on(async {
             let blobs = in_folder(&folder);
             let said = announced(&bytes);
-            let received = blobs.receive(said.clone(), chunks(&bytes, &sizes)).await.unwrap();
+            let received = blobs.receive(SENDER, said.clone(), chunks(&bytes, &sizes)).await.unwrap();
             blobs.put(id, received).await.unwrap();
             read(&blobs, id, said).await.unwrap()
         });

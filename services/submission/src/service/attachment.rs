@@ -1,7 +1,6 @@
 //! Files of reports: taken in, given out, taken off, erased.
 
 use std::pin::Pin;
-use std::time::Duration;
 
 use dunghan_proto::submission as pb;
 use dunghan_proto::submission::attachment_service_server::AttachmentService;
@@ -10,25 +9,23 @@ use dunghan_proto::submission::upload_attachment_request::Message;
 use dunghan_rpc::read_away;
 use futures::stream::{self, StreamExt as _};
 use futures::{Stream, TryStreamExt as _};
-use tokio::time::Instant;
 use tonic::Streaming;
 
-use super::stream::next;
+use super::stream::{GRACE, Pace, next};
 use super::*;
 use crate::blobs::{self, Announced, NotReceived, pieces};
 use crate::convert::Upload;
 use crate::domain::attachment::{Attachment, AttachmentName, Erasure};
 use crate::domain::report::AttachedFile;
-use crate::error::{attachment_damaged, attachment_erased, in_header, stream_broken};
+use crate::error::{attachment_damaged, attachment_erased, in_header};
 
 /// The most bytes of one chunk.
 const LARGEST_CHUNK: usize = 1 << 20;
 
 type Uploading = Streaming<pb::UploadAttachmentRequest>;
 
-/// How long a sender may stay behind the least rate, in bytes a second, at which a file has to come: others wait for its place.
-const GRACE: Duration = Duration::from_secs(60);
-const LEAST_RATE: f64 = 16384.0;
+/// How many bytes of a file have to come in a second.
+const LEAST_RATE: u32 = 16 << 10;
 
 fn chunk_too_large() -> Status {
     let says = format!("must not be larger than {} MiB", LARGEST_CHUNK >> 20);
@@ -53,24 +50,15 @@ fn chunks(uploading: &mut Uploading) -> impl Stream<Item = Result<Vec<u8>, Statu
     })
 }
 
-/// The chunks of an upload as long as they come fast enough, from when the first is asked for.
+/// The chunks of an upload as long as they come fast enough.
 fn not_too_slow(
     chunks: impl Stream<Item = Result<Vec<u8>, Status>>,
-    grace: Duration,
+    pace: Pace,
 ) -> impl Stream<Item = Result<Vec<u8>, Status>> {
-    let pinned = Box::pin(chunks);
-    stream::try_unfold((pinned, None, 0), move |(mut chunks, begun, came)| async move {
-        let begun = begun.unwrap_or_else(Instant::now);
-        let limit = grace + Duration::from_secs_f64(f64::from(came) / LEAST_RATE);
-        match tokio::time::timeout_at(begun + limit, chunks.next()).await {
-            Ok(None) => Ok(None),
-            Ok(Some(chunk)) => {
-                let chunk = chunk?;
-                let came = u32::try_from(chunk.len()).unwrap_or(u32::MAX).saturating_add(came);
-                Ok(Some((chunk, (chunks, Some(begun), came))))
-            }
-            Err(_) => Err(stream_broken(&format!("{came} bytes came in {limit:?}"))),
-        }
+    stream::try_unfold((Box::pin(chunks), pace), async |(mut chunks, mut pace)| {
+        let Some(chunk) = pace.in_time(chunks.next()).await?.transpose()? else { return Ok(None) };
+        pace.came(chunk.len());
+        Ok(Some((chunk, (chunks, pace))))
     })
 }
 
@@ -111,7 +99,8 @@ impl Service {
         let editable = self.store.report_fetch(report).await?.must_take_a_file();
         editable.map_err(Error::from)?;
         let Announced { size, sha256 } = announced.clone();
-        let received = self.blobs.receive(announced, not_too_slow(chunks(uploading), GRACE)).await;
+        let chunks = not_too_slow(chunks(uploading), Pace::new(GRACE, LEAST_RATE));
+        let received = self.blobs.receive(author, announced, chunks).await;
         let received = received.map_err(|refused| match refused {
             NotReceived::Broken(status) => status,
             refused => refused.into(),
@@ -267,17 +256,19 @@ impl AttachmentService for Service {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::time::Duration;
 
     use super::*;
 
     #[tokio::test]
     async fn an_upload_may_pause_within_its_grace_and_not_dribble() {
+        let at_once = || Pace::new(Duration::ZERO, LEAST_RATE);
         let came = || stream::iter((0..3).map(|_| Ok(vec![0; 1 << 20])));
-        let whole: Vec<_> = not_too_slow(came(), Duration::ZERO).try_collect().await.unwrap();
+        let whole: Vec<_> = not_too_slow(came(), at_once()).try_collect().await.unwrap();
         assert_eq!(whole.concat().len(), 3 << 20);
         // The next byte is not there, and the time that what came gives is over.
         let one = stream::iter([Ok(vec![0])]).chain(stream::pending());
-        let mut dribbling = std::pin::pin!(not_too_slow(one, Duration::ZERO));
+        let mut dribbling = std::pin::pin!(not_too_slow(one, at_once()));
         assert!(dribbling.next().await.unwrap().is_ok());
         let refused = dribbling.next().await.unwrap().unwrap_err();
         assert_eq!(refused.code(), Code::Aborted);

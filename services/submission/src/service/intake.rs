@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tonic::Streaming;
 
-use super::stream::next;
+use super::stream::{GRACE, Pace, next};
 use super::*;
 use crate::LARGEST_MESSAGE;
 use crate::convert::{ReadRow, ToldRow};
@@ -36,6 +36,8 @@ const MOST_ARRIVALS: usize = 1000;
 const CHECKED_AT_ONCE: usize = 200;
 /// How long an import waits for the one before it.
 const WAIT_LIMIT: Duration = Duration::from_secs(30);
+/// How many bytes of rows have to come in a second.
+const LEAST_RATE: u32 = 128 << 10;
 
 /// Whose turn it is: an import is held in memory several times over, as it came, as it reads and as it is to be written. So
 /// one is received, judged or applied at a time, and others wait.
@@ -506,14 +508,15 @@ impl Service {
             return Err(too_many_rows("header.row_count", MOST_ROWS, MOST_BYTES));
         }
         let turn = self.imports.wait().await?;
-        let (mut contents, mut bytes) = (Vec::new(), 0);
-        while let Some(message) = next(stream, row_too_large).await? {
+        let (mut contents, mut bytes, mut pace) = (Vec::new(), 0, Pace::new(GRACE, LEAST_RATE));
+        while let Some(message) = pace.in_time(next(stream, row_too_large)).await?? {
             let Some(Message::Row(row)) = message.message else {
                 let says = "is missing: only the first message is a header";
                 return Err(bad("row", Common::RequiredFieldMissing, says));
             };
             let content = row.encode_to_vec();
             bytes += content.len();
+            pace.came(content.len());
             if contents.len() == MOST_ROWS || bytes > MOST_BYTES {
                 return Err(too_many_rows("row", MOST_ROWS, MOST_BYTES));
             }
