@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dunghan_hierarchy::{Hierarchy, UnitId};
 use dunghan_proto::compliance as pb;
 use dunghan_proto::compliance::ErrorReason;
-use dunghan_proto::submission::GetFormRequest;
+use dunghan_proto::submission::{Form, GetFormRequest};
 use dunghan_rpc::{Caller, Page, bad_field_for, field, peer_failed};
 use dunghan_store::RequestKey;
 use tonic::{Code, Status};
@@ -82,46 +82,52 @@ impl Service {
 
     /// What the forms of a regime ask for, and those of the regimes that are in force.
     ///
-    /// Errors: INVALID_ARGUMENT (UNKNOWN_FORM) naming the field of the regime, UNAVAILABLE (PEER_UNAVAILABLE).
+    /// Errors: INVALID_ARGUMENT (UNKNOWN_FORM, FORM_RETIRED) naming the field of the regime, UNAVAILABLE (PEER_UNAVAILABLE).
     async fn indicators(&self, regime: &Regime) -> Result<Indicators, Status> {
         let mut indicators = BTreeMap::new();
         for (at, tier) in regime.tiers.iter().enumerate() {
             if indicators.contains_key(&tier.form) {
                 continue;
             }
-            let Some(asked) = self.indicators_of(&tier.form).await? else {
+            let refused = |reason, why| {
                 let field = match at.checked_sub(1) {
                     None => "regime.form".to_owned(),
                     Some(at) => format!("regime.onward_tiers[{at}].form"),
                 };
-                let why = format!("names a form that there is not: {}", tier.form);
-                return Err(bad_field_for(ErrorReason::UnknownForm, &field, why));
+                bad_field_for(reason, &field, format!("names a form that {why}: {}", tier.form))
             };
-            indicators.insert(tier.form.clone(), asked);
+            let form = self.form(&tier.form).await?;
+            let form = form.ok_or_else(|| refused(ErrorReason::UnknownForm, "there is not"))?;
+            if form.retire_time.is_some() {
+                return Err(refused(ErrorReason::FormRetired, "is retired"));
+            }
+            indicators.insert(tier.form.clone(), asked_by(form));
         }
         for other in self.reconciler.store.regime_all().await? {
             for tier in other.tiers.iter().take(1) {
                 if !indicators.contains_key(&tier.form) {
-                    let asked = self.indicators_of(&tier.form).await?.unwrap_or_default();
-                    indicators.insert(tier.form.clone(), asked);
+                    let asked = self.form(&tier.form).await?.map(asked_by);
+                    indicators.insert(tier.form.clone(), asked.unwrap_or_default());
                 }
             }
         }
         Ok(indicators)
     }
 
-    /// What a form asks for; none where there is no such form.
-    async fn indicators_of(&self, form: &str) -> Result<Option<BTreeSet<String>>, Status> {
-        let request = GetFormRequest { name: form.to_owned() };
+    /// A form; none where there is no such form.
+    async fn form(&self, name: &str) -> Result<Option<Form>, Status> {
+        let request = GetFormRequest { name: name.to_owned() };
         match self.forms.clone().get_form(request).await {
-            Ok(form) => {
-                let indicators = form.into_inner().indicators.into_iter();
-                Ok(Some(indicators.map(|indicator| indicator.key).collect()))
-            }
+            Ok(form) => Ok(Some(form.into_inner())),
             Err(status) if status.code() == Code::NotFound => Ok(None),
             Err(status) => Err(peer_failed(SUBMISSION, status)),
         }
     }
+}
+
+/// The indicators of a form.
+fn asked_by(form: Form) -> BTreeSet<String> {
+    form.indicators.into_iter().map(|indicator| indicator.key).collect()
 }
 
 /// Refuses a regime that speaks of units that there are not, or that asks of units, or sends to one, that have all ended before

@@ -682,6 +682,35 @@ fn everywhere(levels: &[&str]) -> Option<pb::Debtors> {
 }
 
 #[tokio::test]
+async fn a_form_that_is_retired_is_asked_for_by_no_new_regime() {
+    for engine in ENGINES {
+        let scene = start(engine, now()).await;
+        know_form(&scene, COUNTED, &["a"]);
+        create(&scene, counting("before"), "").await.unwrap();
+        let retire_time = Some(field::pb_time(now()));
+        scene.world.lock().forms.get_mut(COUNTED).unwrap().retire_time = retire_time;
+        let onward = pb::OnwardTier {
+            receiving_unit: department().to_string(),
+            due_rule: Some(OnwardDue::WorkingDaysAfterCutOff(6)),
+            form: COUNTED.to_owned(),
+            ..Default::default()
+        };
+        for (regime, named) in [
+            (counting("after"), "regime.form"),
+            (pb::Regime { onward_tiers: vec![onward], ..regime() }, "regime.onward_tiers[0].form"),
+        ] {
+            let status = create(&scene, regime, "").await.unwrap_err();
+            let expected = (Code::InvalidArgument, "FORM_RETIRED".to_owned());
+            assert_eq!((refusal(&status), fields(&status)), (expected, vec![named.to_owned()]));
+        }
+        // Others are published beside the regime that asks for it.
+        create(&scene, pb::Regime { name: "regimes/other".to_owned(), ..regime() }, "")
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
 async fn tiers_levels_means_and_all_the_rest_are_kept() {
     for engine in ENGINES {
         let scene = start(engine, now()).await;
