@@ -21,7 +21,7 @@ use super::reports::named;
 use crate::cli::{Attachments, AttachmentsVerb};
 use crate::client::{Client, PAGE};
 use crate::failure::Failure;
-use crate::output::{self, Column, Rows, show_time};
+use crate::output::{self, Column, Rows, show_name, show_time};
 
 /// Bytes of one message.
 const CHUNK: usize = 256 << 10;
@@ -66,7 +66,7 @@ impl Attachment {
     fn text(&self) -> String {
         output::pairs(&[
             ("File", self.file_name.clone()),
-            ("Attachment", self.name.clone()),
+            ("Attachment", show_name(&self.name)),
             ("Is", self.media_type.clone()),
             ("Bytes", self.size_bytes.to_string()),
             ("SHA-256", self.sha256.clone()),
