@@ -1,7 +1,7 @@
 //! The same request_id gets the same answer.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use dunghan_store::{Answered, Database, RequestKey};
+use dunghan_store::{Answered, Database, RequestKey, Write};
 use dunghan_testkit::ENGINES;
 use sea_orm::{ConnectionTrait as _, DbErr, SqlErr};
 use tokio::task::JoinSet;
@@ -14,8 +14,7 @@ fn now() -> DateTime<Utc> {
 }
 
 async fn known(database: &Database, key: &RequestKey) -> Answered<String> {
-    let known: Result<_, DbErr> = database.write(async |write| write.answered(key).await).await;
-    known.unwrap()
+    database.answered(key).await.unwrap()
 }
 
 /// Does the work of a request, unless it was done, and gives its answer.
@@ -78,6 +77,27 @@ async fn an_answer_is_kept_for_a_day_at_least_and_is_forgotten_some_time() {
         work(&database, &other("c"), "three", now() + TimeDelta::hours(49)).await.unwrap();
         assert_eq!(known(&database, &first).await, Answered::No, "{engine:?}");
         assert_eq!(number(&database, "SELECT COUNT(*) FROM request_log").await, 2, "{engine:?}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_follow_each_other_at_once_forget_only_once_a_second() {
+    for engine in ENGINES {
+        let (database, _place) = open(engine).await;
+        let work = async |seconds: i64| {
+            let key = key("lan", "Create", Uuid::new_v4(), "a");
+            work(&database, &key, "one", now() + TimeDelta::seconds(seconds)).await.unwrap();
+        };
+        work(0).await;
+        let expire = async |write: &Write<'_>| {
+            write.execute_unprepared("UPDATE request_log SET expire_us = 0").await
+        };
+        database.write(expire).await.unwrap();
+        for (seconds, left) in [(0, 2), (1, 2)] {
+            work(seconds).await;
+            let rows = number(&database, "SELECT COUNT(*) FROM request_log").await;
+            assert_eq!(rows, left, "{engine:?} after {seconds} s");
+        }
     }
 }
 
