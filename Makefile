@@ -22,7 +22,7 @@ test: ## Run all tests, on SQLite and on a PostgreSQL of its own
 	scripts/setup test
 	scripts/with-postgres scripts/run-tests $(TESTS)
 
-soak: ## Kill a release build and its database under load, again and again, and play obligations through; an hour, roughly
+soak: ## Kill a release build and its database under load, again and again, and play obligations through; half an hour, roughly
 	scripts/setup test
 	cargo build --release -p dunghan
 	DUNGHAN_SOAK_SEED=$(SEED) scripts/with-postgres cargo nextest run --release -p dunghan-tests \

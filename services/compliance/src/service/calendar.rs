@@ -31,12 +31,12 @@ impl Service {
     }
 
     /// Refuses a calendar of what is no province. One that has ended is: what it left is still counted by its calendar.
-    async fn must_be_province(&self, unit: UnitId) -> Result<(), Status> {
+    async fn must_be_province(&self, field: &str, unit: UnitId) -> Result<(), Status> {
         let hierarchy = self.reconciler.units.knowing(unit).await?;
         let history = hierarchy.get(unit).ok_or_else(|| unknown_unit(unit))?;
         let province = history.versions.iter().any(|version| version.level == Level::Province);
         let why = "names a unit that is no province: only provinces have calendars of their own";
-        if province { Ok(()) } else { Err(bad_field("name", why)) }
+        if province { Ok(()) } else { Err(bad_field(field, why)) }
     }
 
     /// Refuses days that lie before all that is or may yet be counted here. Later ones may be amended however long they are
@@ -112,7 +112,13 @@ impl CalendarService for Service {
         let date = field::required("date", field::date("date", request.date.as_ref())?)?;
         let working_days = convert::working_days(request.working_days)?;
         let calendars = self.calendars().await?;
-        let calendar = known(&calendars, id)?;
+        let calendar = match id {
+            CalendarId::National => known(&calendars, id)?,
+            CalendarId::Of(unit) => {
+                self.must_be_province("calendar", unit).await?;
+                calendars.in_area(unit)
+            }
+        };
         let due = calendar.days.add_working_days(date, working_days);
         Ok(Response::new(pb::ComputeDueDateResponse {
             due_date: Some(field::pb_date(due)),
@@ -131,7 +137,7 @@ impl CalendarService for Service {
             .map(|id| RequestKey::new(caller.subject(), "AmendCalendar", id, &request));
         let change = convert::change(&request)?;
         if let CalendarId::Of(unit) = change.calendar {
-            self.must_be_province(unit).await?;
+            self.must_be_province("name", unit).await?;
         }
         self.must_matter(&change).await?;
         // What submission has received keeps its due time, so it has to be known first.

@@ -180,11 +180,19 @@ async fn what_names_no_calendar_is_not_found_and_what_is_no_name_is_refused() {
         for refused in [
             get(&scene, unknown).await.unwrap_err(),
             days(&scene, unknown, "2026-01-01", "2026-01-02").await.unwrap_err(),
-            compute(&scene, unknown, "2026-01-01", 1).await.unwrap_err(),
         ] {
             assert_eq!(refusal(&refused), (Code::NotFound, "UNKNOWN_CALENDAR".to_owned()));
         }
     }
+    let nobody = calendar_of(UnitId::new("nso", "99", None));
+    for (calendar, reason) in
+        [("calendars/us", "UNKNOWN_CALENDAR"), (nobody.as_str(), "UNKNOWN_UNIT")]
+    {
+        let refused = compute(&scene, calendar, "2026-01-01", 1).await.unwrap_err();
+        assert_eq!(refusal(&refused), (Code::NotFound, reason.to_owned()));
+    }
+    let refused = compute(&scene, &calendar_of(commune("07210")), "2026-01-01", 1).await;
+    assert_eq!(fields(&refused.unwrap_err()), ["calendar"]);
     let long = format!("calendars/{}", "a".repeat(64));
     for bad in ["vn", "calendars/", "calendars/VN", "calendars/vn/days", &long] {
         let refused = get(&scene, bad).await.unwrap_err();
@@ -242,6 +250,11 @@ async fn working_days_are_counted_by_the_calendar_asked_for_and_what_is_skipped_
     assert_eq!(plain.due_date, Some(pb_date(day("2026-05-19"))));
     let why: Vec<_> = plain.skipped_days.iter().map(|day| day.why.as_str()).collect();
     assert_eq!(why, ["Thứ Bảy", "Chủ nhật"]);
+    // What has none of its own counts by the nation's.
+    for province in [bac_ninh(), gia_lai()] {
+        let counted = compute(&scene, &calendar_of(province), "2026-05-14", 3).await.unwrap();
+        assert_eq!(counted, plain);
+    }
 
     amend(&scene, amendment(&calendar_of(bac_ninh()), vec![storm("2026-05-19")])).await.unwrap();
     let own = compute(&scene, &calendar_of(bac_ninh()), "2026-05-14", 3).await.unwrap();
