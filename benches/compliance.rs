@@ -8,10 +8,6 @@ use dunghan_benches::{Ground, Table, wanted};
 use dunghan_store::Location;
 use dunghan_testkit::{ENGINES, Engine, POSTGRES_VARIABLE};
 
-/// As the program has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut table = Table::default();

@@ -14,9 +14,6 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Threads for calls and jobs. Two at the least: while one is busy with a large import, another says that the process lives.
 fn workers(processors: usize) -> usize {
     processors.max(2)
