@@ -290,6 +290,8 @@ pub(crate) fn sqlite(file: &Path, connections: u32, read_only: bool) -> ConnectO
             // FULL: an acknowledged write survives a power cut.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10))
+            // In KiB, of each connection: the system has the file in memory besides.
+            .pragma("cache_size", "-500")
             .read_only(read_only)
     });
     options
